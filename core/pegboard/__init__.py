@@ -1,0 +1,143 @@
+"""Pegboard: text classification in which every part hangs on a peg and comes off again.
+
+Everything a plugin or a user needs is here; the names load their modules on first use, so that
+`import pegboard` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pegboard.hookspecs import hookimpl
+from pegboard.specs import ComponentSpec, SameAs
+from pegboard.version import __version__
+
+if TYPE_CHECKING:
+    from pegboard.api import components, load, train
+    from pegboard.batching import bucketed_batches, sorted_batches
+    from pegboard.classifier import Classifier
+    from pegboard.contracts.dataset import DatasetOptions, DatasetSource
+    from pegboard.contracts.encoder import Encoder, EncoderOutput
+    from pegboard.contracts.tokenizer import (
+        SPECIAL_TOKENS,
+        LibraryTokenizer,
+        PieceTokenizer,
+        Tokenizer,
+        TokenizerOptions,
+        VocabInfo,
+        count_pieces,
+        library_normalizer,
+        most_frequent,
+        read_backend,
+    )
+    from pegboard.contracts.trainer import Split, StepOutput, Trainer, TrainingData
+    from pegboard.errors import (
+        ArtifactError,
+        ComponentError,
+        DataError,
+        PegboardError,
+        RecipeError,
+        RunError,
+        UsageError,
+        one_of,
+    )
+    from pegboard.files import atomic_folder, atomic_write
+    from pegboard.options import Options
+    from pegboard.pipeline.context import RunContext
+    from pegboard.run import Run
+
+_HOMES = {
+    "pegboard.api": ("components", "load", "train"),
+    "pegboard.batching": ("bucketed_batches", "sorted_batches"),
+    "pegboard.classifier": ("Classifier",),
+    "pegboard.contracts.dataset": ("DatasetOptions", "DatasetSource"),
+    "pegboard.contracts.encoder": ("Encoder", "EncoderOutput"),
+    "pegboard.contracts.tokenizer": (
+        "SPECIAL_TOKENS",
+        "LibraryTokenizer",
+        "PieceTokenizer",
+        "Tokenizer",
+        "TokenizerOptions",
+        "VocabInfo",
+        "count_pieces",
+        "library_normalizer",
+        "most_frequent",
+        "read_backend",
+    ),
+    "pegboard.contracts.trainer": ("Split", "StepOutput", "Trainer", "TrainingData"),
+    "pegboard.errors": (
+        "ArtifactError",
+        "ComponentError",
+        "DataError",
+        "PegboardError",
+        "RecipeError",
+        "RunError",
+        "UsageError",
+        "one_of",
+    ),
+    "pegboard.files": ("atomic_folder", "atomic_write"),
+    "pegboard.options": ("Options",),
+    "pegboard.pipeline.context": ("RunContext",),
+    "pegboard.run": ("Run",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "SPECIAL_TOKENS",
+    "ArtifactError",
+    "Classifier",
+    "ComponentError",
+    "ComponentSpec",
+    "DataError",
+    "DatasetOptions",
+    "DatasetSource",
+    "Encoder",
+    "EncoderOutput",
+    "LibraryTokenizer",
+    "Options",
+    "PegboardError",
+    "PieceTokenizer",
+    "RecipeError",
+    "Run",
+    "RunContext",
+    "RunError",
+    "SameAs",
+    "Split",
+    "StepOutput",
+    "Tokenizer",
+    "TokenizerOptions",
+    "Trainer",
+    "TrainingData",
+    "UsageError",
+    "VocabInfo",
+    "__version__",
+    "atomic_folder",
+    "atomic_write",
+    "bucketed_batches",
+    "components",
+    "count_pieces",
+    "hookimpl",
+    "library_normalizer",
+    "load",
+    "most_frequent",
+    "one_of",
+    "read_backend",
+    "sorted_batches",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module a public name lives in, on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'pegboard' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not."""
+    return sorted({*globals(), *_HOME_OF})

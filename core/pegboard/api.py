@@ -1,0 +1,121 @@
+"""The Python face of Pegboard: `train`, `load`, `components`. The command line calls the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pegboard.console import Console
+from pegboard.errors import ArtifactError
+from pegboard.plugins.loading import Component
+from pegboard.plugins.registry import Registry
+
+if TYPE_CHECKING:
+    from pegboard.classifier import Classifier
+    from pegboard.run import Run
+
+__all__ = ["components", "load", "train"]
+
+
+def train(
+    recipe: str | Path | None = None,
+    *,
+    dataset: str | None = None,
+    tokenizer: str | None = None,
+    encoder: str | None = None,
+    trainer: str | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    plugins: Iterable[str] = (),
+    overwrite: bool = False,
+    console: Console | None = None,
+    settings: Iterable[str] = (),
+    **options: Any,
+) -> Run:
+    """Train a classifier and save the run.
+
+    Args:
+        recipe: a recipe file; everything has a default without one.
+        dataset: a name, a path, or `hub:owner/name`.
+        tokenizer: a name.
+        encoder: a name.
+        trainer: a name.
+        out: the run folder (default `runs/` and the components' names).
+        seed: seed of everything random.
+        plugins: one-file plugins to load.
+        overwrite: start afresh where the folder holds a run.
+        console: where progress is shown (default: stderr).
+        settings: options as `"tokenizer.vocab_size=8000"`, as on the command line.
+        **options: options of the components, as `tokenizer_vocab_size=8000` or `trainer_epochs=3`.
+
+    Returns:
+        The complete run, with `.metrics` and `.classifier()`.
+
+    Raises:
+        PegboardError: what happened, where, and what to do.
+
+    Example:
+        >>> run = pegboard.train(dataset="moods", tokenizer="word", encoder="rnn", out="runs/first")
+        >>> run.metrics["test"]["accuracy"]
+    """
+    from pegboard.recipe import TABLES, document_of, resolve
+    from pegboard.run import run_recipe
+
+    choices = {"dataset": dataset, "tokenizer": tokenizer, "encoder": encoder, "trainer": trainer}
+    document = document_of(
+        Path(recipe) if recipe else None, choices=choices, settings=settings, seed=seed, plugins=plugins
+    )
+    for name, value in options.items():
+        kind, _, key = name.partition("_")
+        if kind not in TABLES or not key:
+            raise TypeError(f"train() got an unexpected keyword argument {name!r}; options read tokenizer_vocab_size=…")
+        document.setdefault(kind, {})[key] = value
+    registry = Registry(document["plugins"])
+    resolved = resolve(document, registry)
+    folder = Path(out) if out else default_folder(resolved)
+    return run_recipe(resolved, registry, folder, overwrite=overwrite, console=console or Console())
+
+
+def default_folder(recipe: Any) -> Path:
+    """`runs/<dataset>-<tokenizer>-<encoder>` in the working folder."""
+    dataset = getattr(recipe["dataset"].options, "path", None) or recipe["dataset"].component.name
+    stem = Path(str(dataset)).name.partition(".")[0] or recipe["dataset"].component.name
+    return Path("runs") / "-".join([stem, recipe["tokenizer"].component.name, recipe["encoder"].component.name])
+
+
+def load(folder: str | Path, *, plugins: Iterable[str] = (), device: Any = None) -> Classifier:
+    """The classifier of a run folder, or of a model folder.
+
+    Args:
+        folder: what `train` wrote, or its `model` folder.
+        plugins: one-file plugins that the model needs.
+        device: where to compute (default: a GPU if there is one).
+
+    Raises:
+        ArtifactError: the folder is neither, or is damaged or unfinished.
+        ComponentError: a component that the model names is not installed.
+
+    Example:
+        >>> pegboard.load("runs/first").predict(["what a lovely day"])
+        ['joy']
+    """
+    from pegboard.classifier import Classifier
+    from pegboard.run import Run
+
+    path = Path(folder)
+    if not path.is_dir():
+        raise ArtifactError("no such folder", where=str(path))
+    is_model = (path / "config.json").is_file() and (path / "manifest.json").is_file()
+    return Classifier.from_folder(path if is_model else Run.open(path).model_folder, Registry(plugins), device)
+
+
+def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[Component]:
+    """The installed components, of one kind or all.
+
+    Example:
+        >>> [component.name for component in pegboard.components("tokenizer")]
+        ['char', 'pretrained', 'word', 'wordpiece']
+    """
+    registry = Registry(plugins)
+    return registry.of_kind(kind) if kind else registry.components

@@ -1,0 +1,77 @@
+"""A trained classifier, ready to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pegboard.artifact import SavedModel, load_model
+from pegboard.pipeline.predict import best_device, predict_outputs
+from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
+
+if TYPE_CHECKING:
+    from pegboard.pipeline.data import LabelledSplit
+    from pegboard.plugins.registry import Registry
+
+__all__ = ["Classifier"]
+
+_CHUNK = 4096
+
+
+class Classifier:
+    """Predicts labels for texts.
+
+    Args:
+        saved: a saved model.
+        device: where to compute (default: a GPU if there is one).
+
+    Example:
+        >>> classifier = pegboard.load("runs/moods-word-rnn")
+        >>> classifier.predict(["what a lovely day"])
+        ['joy']
+    """
+
+    def __init__(self, saved: SavedModel, device: Any = None) -> None:
+        self.label_names = saved.label_names
+        self.tokenizer = saved.tokenizer
+        self._network = saved.network.to(device or best_device())
+
+    @classmethod
+    def from_folder(cls, folder: Path, registry: Registry, device: Any = None) -> Classifier:
+        """The classifier of a model folder; see `pegboard.load` for run folders."""
+        return cls(load_model(folder, registry), device)
+
+    def predict(self, texts: Iterable[str]) -> list[str]:
+        """The most probable label of each text."""
+        return [self.label_names[i] for i in self.predict_proba(texts).argmax(axis=-1)]
+
+    def predict_proba(self, texts: Iterable[str]) -> npt.NDArray[np.float32]:
+        """Probabilities float32 [texts, labels]; columns are in the order of `label_names`.
+
+        Raises:
+            DataError: a text is missing or is not a Unicode string.
+        """
+        parts = list(self.stream_proba([texts] if isinstance(texts, str) else texts))
+        return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
+
+    def stream_proba(self, texts: Iterable[str]) -> Iterator[npt.NDArray[np.float32]]:
+        """Probabilities in blocks of a few thousand texts, so that memory stays flat for endless input."""
+        iterator = iter(texts)
+        while block := list(islice(iterator, _CHUNK)):
+            encoded = EncodedSplit(self.tokenizer.encode_batch(block), None, self.tokenizer.pad_id)
+            yield probabilities(predict_outputs(self._network, encoded))
+
+    def logits(self, split: LabelledSplit) -> npt.NDArray[np.float32]:
+        """Logits float32 [rows, labels] for a whole split."""
+        encoded = EncodedSplit(self.tokenizer.encode_batch(split.texts), None, self.tokenizer.pad_id)
+        return predict_outputs(self._network, encoded)
+
+    def evaluate(self, split: LabelledSplit) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
+        """All figures of a split, and the probabilities they came from; see `classification_report`."""
+        logits = self.logits(split)
+        return classification_report(logits, split.labels, self.label_names), probabilities(logits)

@@ -1,0 +1,1 @@
+"""What a component of each kind must do: one file a kind."""

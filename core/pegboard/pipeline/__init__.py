@@ -1,0 +1,1 @@
+"""A recipe becomes a run: data -> tokens -> model -> fit -> evaluate, one file a step."""

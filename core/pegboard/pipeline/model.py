@@ -1,0 +1,104 @@
+"""Step 3: the network, built from the chosen encoder."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pegboard.contracts.tokenizer import VocabInfo
+from pegboard.errors import ComponentError, PegboardError, RecipeError
+from pegboard.recipe import Choice
+from pegboard.tasks.options import ClassifyOptions
+
+if TYPE_CHECKING:
+    from pegboard.plugins.registry import Registry
+    from pegboard.tasks.network import ClassifierNetwork
+
+__all__ = ["build_network", "seed_everything"]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    import random
+
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def build_network(
+    choice: Choice,
+    registry: Registry,
+    vocab: VocabInfo,
+    *,
+    label_count: int,
+    task: ClassifyOptions,
+    train_labels: npt.NDArray[np.int64] | None = None,
+    saved: Path | None = None,
+) -> ClassifierNetwork:
+    """The classifier's network on the CPU.
+
+    Args:
+        choice: the encoder component and its options.
+        registry: the installed components.
+        vocab: what the tokenizer says of its ids.
+        label_count: number of labels.
+        task: options of the classification task.
+        train_labels: needed for balanced class weights.
+        saved: the folder of a saved model; the encoder then builds its architecture only.
+
+    Raises:
+        ComponentError: the encoder's plugin is broken.
+        RecipeError: tokenizer and encoder do not fit.
+    """
+    encoder = _build_encoder(choice, registry, vocab, saved)
+    if encoder.max_length is not None and vocab.max_length > encoder.max_length:
+        raise RecipeError(
+            f"{vocab.max_length} tokens are more than the encoder {choice.component.name!r} can take",
+            where="tokenizer.max_length",
+            hint=f"--set tokenizer.max_length={encoder.max_length}",
+        )
+    import torch
+
+    from pegboard.tasks.network import ClassifierNetwork, balanced_weights
+
+    weights = None
+    if task.class_weights == "balanced" and train_labels is not None:
+        weights = balanced_weights(torch.from_numpy(train_labels), label_count)
+    return ClassifierNetwork(
+        encoder,
+        label_count,
+        dropout=task.dropout,
+        label_smoothing=task.label_smoothing,
+        class_weights=weights,
+    )
+
+
+def _build_encoder(choice: Choice, registry: Registry, vocab: VocabInfo, saved: Path | None) -> Any:
+    component = choice.component
+    factory: Any = registry.factory_of(component)
+    try:
+        if saved is not None and hasattr(factory, "from_saved"):
+            encoder = factory.from_saved(choice.options, vocab, saved)
+        else:
+            encoder = factory(choice.options, vocab)
+        for attribute in ("hidden_size", "max_length"):
+            if not hasattr(encoder, attribute):
+                raise TypeError(f"the encoder has no attribute {attribute!r}")
+    except PegboardError:
+        raise
+    except Exception as error:
+        wants = ""
+        if isinstance(error, TypeError) and inspect.isclass(factory):
+            wants = f"; it is called as {factory.__name__}(options, vocab)"
+        raise ComponentError(
+            f"the encoder {component.name!r} of {component.distribution} {component.version} failed: "
+            f"{type(error).__name__}: {error}{wants}"
+        ) from error
+    return encoder

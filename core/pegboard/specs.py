@@ -1,0 +1,79 @@
+"""The frozen records that plugins return from their hooks.
+
+A record holds names only: `"module:attribute"` is imported when the component is built, so listing
+a hundred plugins imports none of their heavy modules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["KINDS", "ComponentSpec", "SameAs"]
+
+KINDS = ("dataset", "tokenizer", "encoder", "trainer")
+"""The kinds of component, in the order in which a recipe uses them."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class SameAs:
+    """A suggested value that repeats another option of the recipe, for example `SameAs("encoder.pretrained")`."""
+
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentSpec:
+    """What a plugin says of one component it provides.
+
+    Attributes:
+        name: the name by which a recipe selects it; lower case letters, digits, `-` and `_`.
+        factory: `"module:attribute"` of the class (or function) that builds it; imported on use.
+        summary: one line for `pegboard plugins list`.
+        options: `"module:Class"` of its option schema, a subclass of `pegboard.Options`.
+        requires: requirements (PEP 508) that must be installed before it is built, checked without importing.
+        suggests: values for options of *other* components that suit this one, by dotted key. They take effect
+            where the user gives none and that component has such an option; the resolved recipe records them.
+        schemes: data sets only: the kinds of reference it takes, `"path"` for files and folders, or the
+            prefix of `prefix:rest`.
+        default: used when a recipe names no component of this kind.
+
+    Raises:
+        ValueError: when a name or a reference is malformed.
+
+    Example:
+        >>> ComponentSpec(name="char", factory="pegboard_char.tokenizer:CharTokenizer", summary="characters")
+        ComponentSpec(name='char', ...)
+    """
+
+    name: str
+    factory: str
+    summary: str
+    options: str = "pegboard:Options"
+    requires: tuple[str, ...] = ()
+    suggests: Mapping[str, Any] = field(default_factory=dict)
+    schemes: tuple[str, ...] = ()
+    default: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse malformed records where they are made, so that the plugin's author sees it first."""
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ValueError(f"a component's name is lower case letters, digits, '-' and '_': {self.name!r}")
+        for what in ("factory", "options"):
+            reference = getattr(self, what)
+            if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
+                raise ValueError(f"{what} of {self.name!r} must read 'module:attribute': {reference!r}")
+        if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:
+            raise ValueError(f"{self.name!r} needs a summary of one line")
+        for what in ("requires", "schemes"):
+            if isinstance(getattr(self, what), str):
+                raise ValueError(f"{what} of {self.name!r} must be a tuple of strings, not a string")
+        object.__setattr__(self, "requires", tuple(self.requires))
+        object.__setattr__(self, "schemes", tuple(self.schemes))
+        object.__setattr__(self, "suggests", MappingProxyType(dict(self.suggests)))

@@ -1,0 +1,118 @@
+"""Classification: rows into batches, logits into figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pegboard.text.ragged import values_and_offsets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from torch import Tensor
+
+__all__ = ["ClassificationData", "EncodedSplit", "classification_report", "probabilities"]
+
+Logits = npt.NDArray[np.float32]
+
+
+class EncodedSplit:
+    """Ids and labels of one split; batches are made from the flat Arrow buffer without Python lists.
+
+    Args:
+        input_ids: `large_list<int32>`.
+        labels: int64 [rows], or `None` for texts without labels.
+        pad_id: the id that fills a batch.
+    """
+
+    def __init__(self, input_ids: pa.LargeListArray, labels: npt.NDArray[np.int64] | None, pad_id: int) -> None:
+        self._values, self._offsets = values_and_offsets(input_ids)
+        self.labels = labels
+        self._pad_id = pad_id
+        self.lengths: npt.NDArray[np.int64] = np.diff(self._offsets)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.lengths)
+
+    def collate(self, rows: npt.NDArray[np.int64]) -> dict[str, Tensor]:
+        """`input_ids` and `attention_mask` int64 [batch, time], and `labels` int64 [batch] where there are any.
+
+        Time is the longest of the rows, at least 1, so that a row without tokens is a row of padding.
+        """
+        import torch
+
+        lengths = self.lengths[rows]
+        time = max(1, int(lengths.max(initial=0)))
+        mask = np.arange(time) < lengths[:, None]
+        ids = np.full(mask.shape, self._pad_id, np.int64)
+        positions = self._offsets[rows][:, None] + np.arange(time)
+        ids[mask] = self._values[positions[mask]]
+        batch = {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask.astype(np.int64)),
+        }
+        if self.labels is not None:
+            batch["labels"] = torch.from_numpy(self.labels[rows])
+        return batch
+
+
+@dataclass(frozen=True)
+class ClassificationData:
+    """What a trainer is given for classification."""
+
+    train: EncodedSplit
+    validation: EncodedSplit
+    label_names: Sequence[str]
+
+    def metrics(self, outputs: Logits) -> dict[str, float]:
+        """`accuracy`, `macro_f1` and `loss` of logits [rows, labels] on the validation rows."""
+        assert self.validation.labels is not None
+        report = classification_report(outputs, self.validation.labels, self.label_names)
+        return {name: report[name] for name in ("accuracy", "macro_f1", "loss")}
+
+
+def probabilities(logits: Logits) -> Logits:
+    """Softmax over the last axis, float32 [rows, labels]."""
+    shifted = logits - logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    exponents = np.exp(shifted, dtype=np.float32)
+    result: Logits = exponents / exponents.sum(axis=-1, keepdims=True)
+    return result
+
+
+def classification_report(logits: Logits, labels: npt.NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+    """All figures of a split for `metrics.json`.
+
+    Args:
+        logits: float32 [rows, labels].
+        labels: int64 [rows].
+        names: the labels' names.
+
+    Returns:
+        `accuracy`, `macro_f1` (over all labels, a label that never occurs and is never predicted counts 0),
+        `loss` (mean cross-entropy, unweighted), `rows`, `per_class` (precision, recall, f1, support) and
+        `confusion` (rows are the true labels, columns the predictions).
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    predicted = logits.argmax(axis=-1)
+    every = np.arange(len(names))
+    scores = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0.0)
+    per_class = {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
+        for name, p, r, f, n in zip(names, *scores, strict=True)
+    }
+    wide = logits.astype(np.float64)
+    log_norm = np.logaddexp.reduce(wide, axis=-1)
+    return {
+        "accuracy": float((predicted == labels).mean()),
+        "macro_f1": float(np.mean(scores[2])),
+        "loss": float((log_norm - wide[np.arange(len(labels)), labels]).mean()),
+        "rows": len(labels),
+        "per_class": per_class,
+        "confusion": confusion_matrix(labels, predicted, labels=every).tolist(),
+    }

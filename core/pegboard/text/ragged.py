@@ -1,0 +1,77 @@
+"""Ragged int32 arrays: one flat buffer of values and the offsets of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["Ids", "from_lists", "gather", "ragged", "truncate_and_wrap", "values_and_offsets"]
+
+Ids = npt.NDArray[np.int32]
+
+
+def ragged(values: Ids, offsets: npt.NDArray[np.int64]) -> pa.LargeListArray:
+    """An Arrow `large_list<int32>` over `values` without copying them; row i is `values[offsets[i]:offsets[i+1]]`."""
+    return pa.LargeListArray.from_arrays(
+        pa.array(offsets.astype(np.int64, copy=False)), pa.array(values.astype(np.int32, copy=False))
+    )
+
+
+def from_lists(rows: Sequence[Sequence[int]]) -> pa.LargeListArray:
+    """A ragged array from Python lists; for the few *distinct* rows only."""
+    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+    flat = np.fromiter((value for row in rows for value in row), np.int32, int(lengths.sum()))
+    return ragged(flat, _offsets(lengths))
+
+
+def values_and_offsets(array: pa.LargeListArray) -> tuple[Ids, npt.NDArray[np.int64]]:
+    """The flat values and the row offsets of a ragged array, as views where Arrow allows."""
+    offsets = array.offsets.to_numpy()
+    values = array.values.to_numpy(zero_copy_only=True)
+    return values[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def gather(rows: pa.LargeListArray, indices: npt.NDArray[np.integer]) -> tuple[Ids, npt.NDArray[np.int64]]:
+    """Concatenate `rows[i]` for each index; gives the flat values and the offset of each row taken."""
+    values, offsets = values_and_offsets(rows)
+    starts, lengths = offsets[:-1][indices], np.diff(offsets)[indices]
+    ends = _offsets(lengths)
+    return values[_ranges(starts, lengths, ends)], ends
+
+
+def truncate_and_wrap(
+    values: Ids,
+    offsets: npt.NDArray[np.int64],
+    *,
+    max_length: int,
+    before: Sequence[int] = (),
+    after: Sequence[int] = (),
+) -> pa.LargeListArray:
+    """Cut each row so that it fits `max_length` together with the ids put `before` and `after` it."""
+    room = max(0, max_length - len(before) - len(after))
+    lengths = np.minimum(np.diff(offsets), room)
+    wrapped = _offsets(lengths + len(before) + len(after))
+    result = np.empty(int(wrapped[-1]), np.int32)
+    source = _ranges(offsets[:-1], lengths, _offsets(lengths))
+    result[_ranges(wrapped[:-1] + len(before), lengths, _offsets(lengths))] = values[source]
+    for position, token in enumerate(before):
+        result[wrapped[:-1] + position] = token
+    for position, token in enumerate(reversed(after), start=1):
+        result[wrapped[1:] - position] = token
+    return ragged(result, wrapped)
+
+
+def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _ranges(
+    starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """`start, start+1, … start+length-1` for each row, concatenated."""
+    return np.arange(int(offsets[-1]), dtype=np.int64) + np.repeat(starts - offsets[:-1], lengths)
