@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,14 +100,23 @@ def load(folder: str | Path, *, plugins: Iterable[str] = (), device: Any = None)
         >>> pegboard.load("runs/first").predict(["what a lovely day"])
         ['joy']
     """
+    return load_with(Path(folder), plugins, Registry, device)
+
+
+def load_with(
+    folder: Path, plugins: Iterable[str], open_registry: Callable[[list[str]], Registry], device: Any = None
+) -> Classifier:
+    """As `load`, with a way to open the registry: a run also needs the one-file plugins it was made with."""
     from pegboard.classifier import Classifier
     from pegboard.run import Run
 
-    path = Path(folder)
-    if not path.is_dir():
-        raise ArtifactError("no such folder", where=str(path))
-    is_model = (path / "config.json").is_file() and (path / "manifest.json").is_file()
-    return Classifier.from_folder(path if is_model else Run.open(path).model_folder, Registry(plugins), device)
+    if not folder.is_dir():
+        raise ArtifactError("no such folder", where=str(folder))
+    if (folder / "config.json").is_file() and (folder / "manifest.json").is_file():
+        return Classifier.from_folder(folder, open_registry(list(plugins)), device)
+    run = Run.open(folder)
+    files = dict.fromkeys([*run.plugin_files, *plugins])
+    return Classifier.from_folder(run.model_folder, open_registry(list(files)), device)
 
 
 def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[Component]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier"]
 
-_CHUNK = 4096
+_BLOCK = 4096
 
 
 class Classifier:
@@ -56,15 +56,15 @@ class Classifier:
         Raises:
             DataError: a text is missing or is not a Unicode string.
         """
-        parts = list(self.stream_proba([texts] if isinstance(texts, str) else texts))
+        parts = [probability for _, probability in self.stream([texts] if isinstance(texts, str) else texts)]
         return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
 
-    def stream_proba(self, texts: Iterable[str]) -> Iterator[npt.NDArray[np.float32]]:
-        """Probabilities in blocks of a few thousand texts, so that memory stays flat for endless input."""
+    def stream(self, texts: Iterable[str]) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
+        """Blocks of a few thousand texts with their probabilities; memory stays flat for endless input."""
         iterator = iter(texts)
-        while block := list(islice(iterator, _CHUNK)):
+        while block := list(islice(iterator, _BLOCK)):
             encoded = EncodedSplit(self.tokenizer.encode_batch(block), None, self.tokenizer.pad_id)
-            yield probabilities(predict_outputs(self._network, encoded))
+            yield block, probabilities(predict_outputs(self._network, encoded))
 
     def logits(self, split: LabelledSplit) -> npt.NDArray[np.float32]:
         """Logits float32 [rows, labels] for a whole split."""

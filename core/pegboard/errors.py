@@ -13,6 +13,7 @@ __all__ = [
     "ComponentError",
     "DataError",
     "PegboardError",
+    "PegboardWarning",
     "RecipeError",
     "RunError",
     "UsageError",
@@ -74,6 +75,10 @@ class ComponentError(PegboardError):
     """A component or its plugin is missing, ambiguous or broken."""
 
     exit_status = 3
+
+
+class PegboardWarning(UserWarning):
+    """Something worth attention that does not stop the work; the command line prints it in one line."""
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:

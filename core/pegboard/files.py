@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pegboard.errors import RunError
 
-__all__ = ["atomic_folder", "atomic_write"]
+__all__ = ["atomic_file", "atomic_folder", "atomic_write"]
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -20,18 +20,28 @@ def atomic_write(path: Path, data: bytes) -> None:
     Raises:
         RunError: the file can't be written; what was there before is still there.
     """
+    with atomic_file(path) as beside:
+        beside.write_bytes(data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the name `path` when the block ends without an error.
+
+    Raises:
+        RunError: it can't be written; what was there before is still there.
+    """
     beside = _beside(path)
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
+        yield beside
+        with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

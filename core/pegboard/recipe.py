@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pegboard.errors import RecipeError, one_of
+from pegboard.errors import PegboardWarning, RecipeError, one_of
 from pegboard.options import Options, check_options
 from pegboard.plugins.loading import Component
 from pegboard.specs import KINDS, SameAs
@@ -35,7 +35,7 @@ from pegboard.version import __version__
 if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
 
-__all__ = ["Choice", "Recipe", "document_of", "resolve", "set_value"]
+__all__ = ["Choice", "Recipe", "document_of", "resolve", "resolve_dataset", "set_value"]
 
 DEFAULT_SEED = 42
 TABLES = (*KINDS, "task")
@@ -129,10 +129,10 @@ def document_of(
     document = read_toml(file) if file else {}
     if file:
         base = file.parent
-        document["plugins"] = [str(base / name) for name in document.get("plugins", [])]
+        document["plugins"] = [str((base / name).absolute()) for name in document.get("plugins", [])]
         table = document.get("dataset")
         if isinstance(table, dict) and isinstance(table.get("path"), str) and table.get("name") != "hub":
-            table["path"] = str(base / Path(table["path"]).expanduser())
+            table["path"] = str((base / Path(table["path"]).expanduser()).absolute())
     for kind, name in choices.items():
         if name is not None:
             table = document.get(kind)
@@ -142,7 +142,8 @@ def document_of(
         set_value(document, setting)
     if seed is not None:
         document["seed"] = seed
-    document["plugins"] = [*document.get("plugins", []), *plugins]
+    given = [str(Path(name).expanduser().absolute()) for name in plugins]
+    document["plugins"] = list(dict.fromkeys([*document.get("plugins", []), *given]))
     return document
 
 
@@ -251,6 +252,20 @@ def dataset_component(reference: str, registry: Registry) -> tuple[Component, st
     return registry.find("dataset", reference), None
 
 
+def resolve_dataset(document: Mapping[str, Any], registry: Registry) -> Choice:
+    """The data set of a document alone, with its complete options.
+
+    Raises:
+        RecipeError: an option is unknown or wrong.
+        ComponentError: the data set is not installed or broken.
+    """
+    values = _table(document, "dataset")
+    component, path = dataset_component(values.pop("name"), registry)
+    if path is not None:
+        values["path"] = path
+    return Choice(component, check_options(registry.options_of(component), values, table="dataset"))
+
+
 def _suggestions(
     components: Mapping[str, Component], schemas: Mapping[str, type[Options]]
 ) -> dict[str, tuple[Any, str]]:
@@ -313,4 +328,4 @@ def _check_versions(resolved: Any, recipe: Recipe) -> None:
     for kind, choice in recipe.choices.items():
         wanted, here = resolved.get(kind), f"{choice.component.distribution}=={choice.component.version}"
         if wanted and wanted != here:
-            warnings.warn(f"the recipe was resolved with {wanted}; {here} is installed", stacklevel=3)
+            warnings.warn(f"the recipe was resolved with {wanted}; {here} is installed", PegboardWarning, stacklevel=3)

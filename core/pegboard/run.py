@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
 from pegboard.errors import ArtifactError, UsageError
-from pegboard.files import atomic_write, cannot_write, remove_leftovers
+from pegboard.files import atomic_write, remove_leftovers
 from pegboard.recipe import Recipe
 from pegboard.toml import parse_toml, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Iterator
 
     from pegboard.classifier import Classifier
-    from pegboard.pipeline.context import RunContext
-    from pegboard.pipeline.data import LabelledData, LabelledSplit
     from pegboard.plugins.registry import Registry
 
 __all__ = ["Run", "run_recipe"]
@@ -76,6 +71,11 @@ class Run:
         """The resolved recipe as a document."""
         return read_toml(self.folder / _RECIPE)
 
+    @property
+    def plugin_files(self) -> list[str]:
+        """One-file plugins the run was made with."""
+        return list(self.recipe_document().get("plugins", []))
+
     def classifier(self, registry: Registry | None = None) -> Classifier:
         """The trained classifier; see `pegboard.load`."""
         from pegboard.classifier import Classifier
@@ -113,6 +113,7 @@ def run_recipe(
 def _run_steps(recipe: Recipe, registry: Registry, out: Path, console: Console) -> Run:
     from pegboard.pipeline.context import RunContext
     from pegboard.pipeline.data import load_data
+    from pegboard.pipeline.evaluate import evaluate_and_finish
     from pegboard.pipeline.fit import fit
 
     _check_free(out)
@@ -128,51 +129,9 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, console: Console) 
     figures = fit(recipe, registry, data, run)
     if not run.is_main:
         return Run(out, {"train": figures})
-    metrics = _evaluate(run, data, figures)
+    metrics = evaluate_and_finish(run, data, figures)
     registry.lifecycle("pegboard_run_finished", run=run)
     return Run(out, metrics)
-
-
-def _evaluate(run: RunContext, data: LabelledData, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Load what was saved and measure that; `metrics.json` comes last and marks the run complete."""
-    from pegboard.classifier import Classifier
-
-    classifier = Classifier.from_folder(run.folder / _MODEL, run.registry)
-    metrics: dict[str, Any] = {}
-    for split in ("validation", "test"):
-        metrics[split], probability = classifier.evaluate(data.splits[split])
-        write_predictions(
-            run.folder / "predictions" / f"{split}.parquet", data.splits[split], probability, data.label_names
-        )
-    metrics["train"] = dict(figures)
-    atomic_write(run.folder / _METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
-    shutil.rmtree(run.checkpoints, ignore_errors=True)
-    return metrics
-
-
-def write_predictions(
-    file: Path, split: LabelledSplit, probability: npt.NDArray[np.float32], names: Sequence[str]
-) -> None:
-    """A Parquet file with `text`, `label`, `prediction` and one column `probability_<label>` for each label."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    label_names = pa.array(names)
-    table = pa.table(
-        {
-            "text": split.texts,
-            "label": label_names.take(pa.array(split.labels)),
-            "prediction": label_names.take(pa.array(probability.argmax(axis=-1))),
-            **{f"probability_{name}": pa.array(probability[:, i]) for i, name in enumerate(names)},
-        }
-    )
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    try:
-        file.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(file.parent, error) from error
-    atomic_write(file, sink.getvalue().to_pybytes())
 
 
 def _check_free(out: Path) -> None:

@@ -20,7 +20,7 @@ from pegboard.specs import KINDS
 if TYPE_CHECKING:
     from pegboard.options import Options
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "starter_packages"]
 
 
 class Registry:
@@ -196,6 +196,11 @@ def _catalogue(kind: str, distribution: str) -> list[str]:
 def _catalogue_defaults(kind: str) -> list[str]:
     file = _catalogue_file()
     return [package for package in sorted(file) if kind in file[package].get("default", ())]
+
+
+def starter_packages() -> list[str]:
+    """The published packages that provide the default components."""
+    return sorted({package for kind in KINDS for package in _catalogue_defaults(kind)})
 
 
 def _install_hint(packages: Sequence[str]) -> str:

@@ -1,0 +1,124 @@
+"""What several commands share: their options, the registry, and the way to print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pegboard.console import Console
+
+if TYPE_CHECKING:
+    from pegboard.plugins.registry import Registry
+
+__all__ = ["choice_options", "console", "open_registry", "plugin_option", "print_json", "report", "table"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+plugin_option = click.option("--plugin", "plugins", multiple=True, metavar="FILE.py", help="Load a one-file plugin.")
+
+
+def choice_options(function: Function) -> Function:
+    """The options that make up a recipe on the command line."""
+    options = [
+        click.argument("recipe", required=False, metavar="[RECIPE.toml]"),
+        click.option("--dataset", metavar="D", help="A name, a file or folder, or hub:owner/name."),
+        click.option("--tokenizer", metavar="T", help="A name; `pegboard plugins list` has all."),
+        click.option("--encoder", metavar="E", help="A name."),
+        click.option("--trainer", metavar="R", help="A name."),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY.PATH=VALUE",
+            help="Set an option: tokenizer.vocab_size=8000.",
+        ),
+        click.option("--seed", type=int, metavar="N", help="Seed of everything random."),
+        plugin_option,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def console() -> Console:
+    """Where notes and progress go; silent with --quiet."""
+    return Console(quiet=bool(click.get_current_context().find_root().ensure_object(dict).get("quiet")))
+
+
+def open_registry(files: Iterable[str] = ()) -> Registry:
+    """The installed components; says once what is broken."""
+    from pegboard.plugins.registry import Registry
+
+    registry = Registry(files)
+    for plugin in registry.plugins:
+        if plugin.state in ("broken", "incompatible"):
+            name, version = plugin.distribution, plugin.version
+            console().warn(
+                f"the plugin {name} {version} is {plugin.state} and was left out: {plugin.reason} "
+                f"(`pegboard plugins disable {name}` to silence this)"
+            )
+    return registry
+
+
+def print_json(value: Any) -> None:
+    """A result for a program, on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), numbers: bool = False) -> str:
+    """Aligned columns; with `numbers` all columns but the first are aligned to the right."""
+    everything = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*everything, strict=True)]
+    lines = []
+    for row in everything:
+        cells = [
+            cell.rjust(width) if numbers and i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    if header:
+        lines[0] = click.style(lines[0], bold=True)
+    return "\n".join(lines)
+
+
+def report(metrics: dict[str, Any]) -> str:
+    """What a person wants to know of `metrics.json`: splits, classes, and what was taken for what."""
+    splits = sorted(metrics, key=("train", "validation", "test").index)
+    overview = table(
+        [
+            [
+                name,
+                *(f"{metrics[name][key]:.4f}" for key in ("accuracy", "macro_f1", "loss")),
+                f"{metrics[name]['rows']:,}",
+            ]
+            for name in splits
+        ],
+        header=["split", "accuracy", "macro F1", "loss", "rows"],
+        numbers=True,
+    )
+    last = metrics[splits[-1]]
+    classes = table(
+        [
+            [name, *(f"{figures[key]:.3f}" for key in ("precision", "recall", "f1")), f"{figures['support']:,}"]
+            for name, figures in last["per_class"].items()
+        ],
+        header=[f"label ({splits[-1]})", "precision", "recall", "F1", "rows"],
+        numbers=True,
+    )
+    return f"{overview}\n\n{classes}\n\n{confusion(list(last['per_class']), last['confusion'])}"
+
+
+def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
+    """The confusion matrix: a row a true label, a column a prediction, the right ones in bold."""
+    short = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
+    width = max(4, *(len(name) for name in short), *(len(f"{count:,}") for row in matrix for count in row))
+    first = max(len(name) for name in ("true \\ predicted", *short))
+    lines = [click.style("true \\ predicted".ljust(first) + "".join(f"  {name:>{width}}" for name in short), bold=True)]
+    for i, (name, row) in enumerate(zip(short, matrix, strict=True)):
+        cells = [f"  {count:>{width},}" if count else f"  {'·':>{width}}" for count in row]
+        cells[i] = click.style(cells[i], bold=True, fg="green")
+        lines.append(name.ljust(first) + "".join(cells))
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""`pegboard`: the table of commands, the global options, and the one place that prints errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any, NoReturn
+
+import click
+
+from pegboard.cli.lazy import LazyGroup
+from pegboard.errors import PegboardError, PegboardWarning
+from pegboard.version import __version__
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "train": ("pegboard.cli.train:train", "Train a classifier and report how good it is."),
+    "evaluate": ("pegboard.cli.evaluate:evaluate", "Measure a trained classifier on labelled data."),
+    "predict": ("pegboard.cli.predict:predict", "Label texts with a trained classifier."),
+    "recipe": ("pegboard.cli.recipe:recipe", "Show, check or describe recipes."),
+    "plugins": ("pegboard.cli.plugins:plugins", "List and manage plugins and their components."),
+    "doctor": ("pegboard.cli.doctor:doctor", "What to paste into a bug report."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, "--version", prog_name="pegboard")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--quiet", is_flag=True, help="Show results and warnings only.")
+@click.pass_context
+def cli(context: click.Context, debug: bool, quiet: bool) -> None:
+    """Text classification in which every part is chosen by name.
+
+    `pegboard train` trains on the built-in data set; `pegboard train --dataset data.csv` on yours.
+    """
+    context.obj = {"debug": debug, "quiet": quiet}
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; leaves with an exit status, never with a traceback unless asked to.
+
+    0 done; 1 the work failed; 2 bad usage, recipe or data; 3 a component is missing or broken; 130 interrupted.
+    """
+    # Set before torch loads: waiting threads that spin slow every neighbour on the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    _show_only_our_warnings(debug)
+    sys.exit(_run(arguments, debug))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        cli.main(arguments, prog_name="pegboard", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe has gone; give Python nowhere to complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except PegboardError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print("  -> this should not happen: run it again with --debug and report what it prints", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _show_only_our_warnings(debug: bool) -> None:
+    """Warnings of Pegboard and its plugins, one line each; those of the libraries below only with --debug."""
+    if debug:
+        return
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if issubclass(category, PegboardWarning):
+            print(f"warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", PegboardWarning)

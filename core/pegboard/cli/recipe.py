@@ -1,0 +1,68 @@
+"""`pegboard recipe show|check|schema`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pegboard.cli.common import choice_options, open_registry, print_json
+from pegboard.cli.lazy import Command
+from pegboard.recipe import Recipe, document_of, resolve
+
+__all__ = ["recipe"]
+
+
+@click.group()
+def recipe() -> None:
+    """Show, check or describe recipes.
+
+    A recipe is a TOML file with a table for each kind of component; `pegboard train RECIPE.toml` runs it.
+    """
+
+
+@recipe.command(cls=Command)
+@choice_options
+@click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
+def show(as_json: bool, **choices: Any) -> None:
+    """The complete recipe: every option with its value, and where the value comes from.
+
+    The output is a recipe itself: `pegboard recipe show > mine.toml` is a good start.
+    """
+    resolved = _resolved(choices)
+    if as_json:
+        print_json(resolved.document())
+    else:
+        click.echo(resolved.to_annotated_toml(), nl=False)
+
+
+@recipe.command(cls=Command)
+@choice_options
+def check(**choices: Any) -> None:
+    """Say what is wrong with a recipe, without running it."""
+    resolved = _resolved(choices)
+    names = ", ".join(f"{kind} {choice.component.qualified_name}" for kind, choice in resolved.choices.items())
+    click.echo(f"ok: {names}")
+
+
+@recipe.command(cls=Command)
+@click.option("--plugin", "plugins", multiple=True, metavar="FILE.py", help="Load a one-file plugin.")
+def schema(plugins: tuple[str, ...]) -> None:
+    """The JSON Schema of recipes, with the options of every installed component."""
+    from pegboard.schema import recipe_schema
+
+    print_json(recipe_schema(open_registry(plugins)))
+
+
+def _resolved(choices: dict[str, Any]) -> Recipe:
+    file = choices.pop("recipe")
+    names = {kind: choices[kind] for kind in ("dataset", "tokenizer", "encoder", "trainer")}
+    document = document_of(
+        Path(file) if file else None,
+        choices=names,
+        settings=choices["settings"],
+        seed=choices["seed"],
+        plugins=choices["plugins"],
+    )
+    return resolve(document, open_registry(document["plugins"]))

@@ -1,0 +1,128 @@
+"""Step 5: measure the saved model, on the run's own data or on others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pegboard.classifier import Classifier
+from pegboard.console import Console, silent
+from pegboard.errors import DataError, UsageError, one_of
+from pegboard.files import atomic_write, cannot_write
+from pegboard.pipeline.data import SPLITS, LabelledData, LabelledSplit, load_data
+from pegboard.recipe import resolve_dataset, set_value
+
+if TYPE_CHECKING:
+    from pegboard.pipeline.context import RunContext
+    from pegboard.plugins.registry import Registry
+    from pegboard.run import Run
+
+__all__ = ["evaluate_and_finish", "evaluate_run", "write_predictions"]
+
+
+def evaluate_and_finish(run: RunContext, data: LabelledData, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Load what was saved, measure that, and write predictions and `metrics.json`, which marks the run complete."""
+    classifier = Classifier.from_folder(run.folder / "model", run.registry)
+    metrics: dict[str, Any] = {}
+    for split in ("validation", "test"):
+        metrics[split], probability = classifier.evaluate(data.splits[split])
+        file = run.folder / "predictions" / f"{split}.parquet"
+        write_predictions(file, data.splits[split], probability, data.label_names)
+    metrics["train"] = dict(figures)
+    atomic_write(run.folder / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    return metrics
+
+
+def evaluate_run(
+    run: Run,
+    registry: Registry,
+    dataset: str | None = None,
+    *,
+    split: str = "test",
+    settings: Sequence[str] = (),
+    console: Console = silent,
+) -> tuple[str, dict[str, Any]]:
+    """Measure a run's model.
+
+    Args:
+        run: a complete run.
+        registry: the installed components.
+        dataset: a name, path or `hub:` reference; by default the data the run was trained with.
+        split: which split; data of a single split are measured whole.
+        settings: options of the data set, as `dataset.text_column=…`.
+        console: is told which rows were taken.
+
+    Returns:
+        The name of the split that was measured, and its figures.
+
+    Raises:
+        DataError: the data are unusable, or have a label that the model does not know.
+        UsageError: there is no such split, or the run's own data have changed.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"there is no split {split!r}", where="--split", hint=one_of(split, SPLITS))
+    document: dict[str, Any] = {"dataset": {"name": dataset}} if dataset else {}
+    recipe = run.recipe_document()
+    document.setdefault("dataset", recipe["dataset"])
+    for setting in settings:
+        set_value(document, setting)
+    choice = resolve_dataset(document, registry)
+    data = load_data(choice, registry, seed=recipe["seed"], console=console, cut=dataset is None)
+    if dataset is None and data.fingerprint != recipe["resolved"]["data"]:
+        raise UsageError("the data have changed since the run was trained", hint="name them to measure on them anyway")
+    name = split if split in data.splits or len(data.splits) > 1 else next(iter(data.splits))
+    if name not in data.splits:
+        raise UsageError(f"the data have no split {split!r}", hint=f"known: {', '.join(data.splits)}")
+    if name != split:
+        console.note(f"note: the data have one split only; all {len(data.splits[name]):,} rows are measured")
+    classifier = run.classifier(registry)
+    rows = _with_labels_of(classifier, data, name)
+    return name, classifier.evaluate(rows)[0]
+
+
+def write_predictions(
+    file: Path, split: LabelledSplit, probability: npt.NDArray[np.float32], names: Sequence[str]
+) -> None:
+    """A Parquet file with `text`, `label`, `prediction` and one column `probability_<label>` for each label."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    label_names = pa.array(names)
+    table = pa.table(
+        {
+            "text": split.texts,
+            "label": label_names.take(pa.array(split.labels)),
+            "prediction": label_names.take(pa.array(probability.argmax(axis=-1))),
+            **{f"probability_{name}": pa.array(probability[:, i]) for i, name in enumerate(names)},
+        }
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    try:
+        file.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(file.parent, error) from error
+    atomic_write(file, sink.getvalue().to_pybytes())
+
+
+def _with_labels_of(classifier: Classifier, data: LabelledData, name: str) -> LabelledSplit:
+    """The split with label numbers as the model has them; data may know fewer labels, or in another order."""
+    known = {label: i for i, label in enumerate(classifier.label_names)}
+    split = data.splits[name]
+    for label in np.unique(split.labels).tolist():
+        if data.label_names[label] not in known:
+            row = int((split.labels == label).argmax())
+            raise DataError(
+                f"the model does not know the label {data.label_names[label]!r}",
+                where=f"{name}, row {row}",
+                hint=one_of(data.label_names[label], known),
+            )
+    numbers = np.array([known.get(label, -1) for label in data.label_names], np.int64)
+    return LabelledSplit(split.texts, numbers[split.labels])

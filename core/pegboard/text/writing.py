@@ -1,0 +1,114 @@
+"""Write predictions in the order in which they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pegboard.errors import UsageError
+from pegboard.files import atomic_file
+
+__all__ = ["writer_for"]
+
+Probabilities = npt.NDArray[np.float32]
+Write = Callable[[Sequence[str], Probabilities], None]
+
+_KINDS = (".jsonl", ".csv", ".tsv", ".parquet")
+
+
+@contextmanager
+def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Iterator[Write]:
+    """A function that writes blocks of texts with their probabilities float32 [texts, labels].
+
+    A file appears under its name when the block ends without an error; `-` writes JSON lines to stdout.
+
+    Args:
+        target: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file, or `-`.
+        names: the labels' names.
+        top: keep the probabilities of the most probable labels only.
+
+    Raises:
+        UsageError: the suffix is not known.
+        RunError: the file can't be written.
+    """
+    if target == "-":
+        yield _json_lines(sys.stdout, names, top)
+        return
+    path = Path(target).expanduser()
+    if path.suffix not in _KINDS:
+        raise UsageError("is of no kind that can be written", where=target, hint=f"known: {', '.join(_KINDS)}")
+    with atomic_file(path) as beside:
+        if path.suffix == ".parquet":
+            with _parquet(beside, names, top) as write:
+                yield write
+            return
+        with beside.open("w", encoding="utf-8", newline="") as stream:
+            if path.suffix == ".jsonl":
+                yield _json_lines(stream, names, top)
+            else:
+                yield _delimited(stream, names, top, "\t" if path.suffix == ".tsv" else ",")
+
+
+def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write:
+    def write(texts: Sequence[str], probabilities: Probabilities) -> None:
+        for text, row in zip(texts, probabilities, strict=True):
+            order = row.argsort()[::-1][:top]
+            record = {
+                "text": text,
+                "prediction": names[order[0]],
+                "probabilities": {names[i]: round(float(row[i]), 6) for i in order},
+            }
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    return write
+
+
+def _delimited(stream: IO[str], names: Sequence[str], top: int | None, delimiter: str) -> Write:
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(["text", "prediction", *_columns(names, top)])
+
+    def write(texts: Sequence[str], probabilities: Probabilities) -> None:
+        for text, row in zip(texts, probabilities, strict=True):
+            writer.writerow([text, names[int(row.argmax())], *_cells(row, names, top)])
+
+    return write
+
+
+@contextmanager
+def _parquet(path: Path, names: Sequence[str], top: int | None) -> Iterator[Write]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = _columns(names, top)
+    types = [pa.float32() if name.startswith("probability") else pa.string() for name in columns]
+    schema = pa.schema([("text", pa.large_string()), ("prediction", pa.string()), *zip(columns, types, strict=True)])
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def write(texts: Sequence[str], probabilities: Probabilities) -> None:
+            predictions = [names[i] for i in probabilities.argmax(axis=-1)]
+            cells = list(zip(*(_cells(row, names, top) for row in probabilities), strict=True))
+            arrays = [pa.array(list(column), type_) for column, type_ in zip(cells, types, strict=True)]
+            writer.write_table(pa.table([pa.array(texts, pa.large_string()), predictions, *arrays], schema=schema))
+
+        yield write
+
+
+def _columns(names: Sequence[str], top: int | None) -> list[str]:
+    """Without `top` a probability a label; with it, the k-th label and its probability."""
+    if top is None:
+        return [f"probability_{name}" for name in names]
+    return [name for k in range(1, min(top, len(names)) + 1) for name in (f"label_{k}", f"probability_{k}")]
+
+
+def _cells(row: npt.NDArray[np.float32], names: Sequence[str], top: int | None) -> list[Any]:
+    if top is None:
+        return [round(float(p), 6) for p in row]
+    return [cell for i in row.argsort()[::-1][:top] for cell in (names[i], round(float(row[i]), 6))]
