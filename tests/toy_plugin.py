@@ -2,6 +2,7 @@
 
 import datasets
 import pegboard
+import pydantic
 import torch
 from torch import nn
 
@@ -10,7 +11,7 @@ WORDS = {"joy": ["glad", "happy", "sunny"], "gloom": ["grey", "tired", "rainy"],
 
 class ToyOptions(pegboard.DatasetOptions):
     rows: int = 90
-    splits: list[str] = ["train", "validation", "test"]
+    splits: list[str] = pydantic.Field(["train", "validation", "test"])
 
 
 class ToyDataset:
@@ -26,7 +27,9 @@ class ToyDataset:
     def _split(self, number, features):
         rows = range(number, self.options.rows + number)
         labels = [i % len(WORDS) for i in rows]
-        texts = [f"{list(WORDS.values())[label][i % 7 % 3]} day number {i}" for i, label in zip(rows, labels)]
+        texts = [
+            f"{list(WORDS.values())[label][i % 7 % 3]} day number {i}" for i, label in zip(rows, labels, strict=True)
+        ]
         return datasets.Dataset.from_dict({"text": texts, "label": labels}, features=features)
 
 

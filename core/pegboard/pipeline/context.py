@@ -72,6 +72,6 @@ class RunContext:
         if not self.is_main:
             return
         self.log(event="epoch", **metrics)
-        shown = (f"{name} {value:.4f}" for name, value in metrics.items() if name != "epoch")
-        self.console.note(f"epoch {metrics['epoch']}: " + ", ".join(shown))
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name != "epoch")
+        self.console.note(f"epoch {metrics['epoch']}: {shown}".rstrip(": "))
         self.registry.lifecycle("pegboard_epoch_finished", run=self, metrics=metrics)
