@@ -12,10 +12,11 @@ from pegboard.errors import ComponentError, one_of
 from pegboard.specs import KINDS
 
 if TYPE_CHECKING:
+    from pegboard.options import Options
     from pegboard.plugins.loading import Component, Plugin
     from pegboard.plugins.registry import Registry
 
-__all__ = ["plugins"]
+__all__ = ["component_details", "options_table", "plugins"]
 
 
 @click.group()
@@ -54,7 +55,7 @@ def show(name: str, plugins: tuple[str, ...], as_json: bool) -> None:
     """The options of a component, with types, defaults and help, and where its code lives."""
     registry = open_registry(plugins)
     for component in _named(registry, name):
-        details = _details(registry, component)
+        details = component_details(registry, component)
         if as_json:
             print_json(details)
         else:
@@ -97,8 +98,8 @@ def _named(registry: Registry, reference: str) -> list[Component]:
     return found
 
 
-def _details(registry: Registry, component: Component) -> dict[str, Any]:
-    properties = registry.options_of(component).model_json_schema().get("properties", {})
+def component_details(registry: Registry, component: Component) -> dict[str, Any]:
+    """All that is known of a component without building it."""
     return {
         "component": component.name,
         "kind": component.kind,
@@ -108,10 +109,16 @@ def _details(registry: Registry, component: Component) -> dict[str, Any]:
         "code": component.spec.factory,
         "requires": list(component.spec.requires),
         "suggests": {key: str(value) for key, value in component.spec.suggests.items()},
-        "options": {
-            key: {"type": _type_of(field), "default": field.get("default"), "help": field.get("description", "")}
-            for key, field in properties.items()
-        },
+        "options": options_table(registry.options_of(component)),
+    }
+
+
+def options_table(schema: type[Options]) -> dict[str, dict[str, Any]]:
+    """Type, default and help of every option of a schema."""
+    properties = schema.model_json_schema().get("properties", {})
+    return {
+        key: {"type": _type_of(field), "default": field.get("default"), "help": field.get("description", "")}
+        for key, field in properties.items()
     }
 
 

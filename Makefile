@@ -1,0 +1,49 @@
+# `make demo` trains and asks a classifier; `make test` installs what tests need and runs them all.
+# Both work in a virtual environment of their own, .venv. Without make: see "Without make" in README.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+export OMP_WAIT_POLICY ?= PASSIVE
+export TOKENIZERS_PARALLELISM ?= true
+
+.PHONY: demo test lint types check docs bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/pegboard train
+	$(BIN)/pegboard predict runs/moods-word-rnn "I never thought I would miss that noisy old kitchen"
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+check: lint types test
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -s --benchmarks
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
+	$(INSTALL) -e . $(PLUGINS:%=-e %)
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(INSTALL) -e ".[dev]" $(PLUGINS:%=-e %)
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs build dist .pytest_cache .mypy_cache .ruff_cache
