@@ -12,10 +12,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["KINDS", "ComponentSpec", "SameAs"]
+__all__ = ["DEFAULT_OPTIONS", "KINDS", "ComponentSpec", "SameAs"]
 
 KINDS = ("dataset", "tokenizer", "encoder", "trainer")
 """The kinds of component, in the order in which a recipe uses them."""
+
+DEFAULT_OPTIONS = {
+    "dataset": "pegboard:DatasetOptions",
+    "tokenizer": "pegboard:TokenizerOptions",
+    "encoder": "pegboard:Options",
+    "trainer": "pegboard:Options",
+}
+"""The option schema of a component that names none of its own."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -36,7 +44,8 @@ class ComponentSpec:
         name: the name by which a recipe selects it; lower case letters, digits, `-` and `_`.
         factory: `"module:attribute"` of the class (or function) that builds it; imported on use.
         summary: one line for `pegboard plugins list`.
-        options: `"module:Class"` of its option schema, a subclass of `pegboard.Options`.
+        options: `"module:Class"` of its option schema, a subclass of `pegboard.Options`; by default the schema that
+            every component of the kind has, see `DEFAULT_OPTIONS`.
         requires: requirements (PEP 508) that must be installed before it is built, checked without importing.
         suggests: values for options of *other* components that suit this one, by dotted key. They take effect
             where the user gives none and that component has such an option; the resolved recipe records them.
@@ -55,7 +64,7 @@ class ComponentSpec:
     name: str
     factory: str
     summary: str
-    options: str = "pegboard:Options"
+    options: str | None = None
     requires: tuple[str, ...] = ()
     suggests: Mapping[str, Any] = field(default_factory=dict)
     schemes: tuple[str, ...] = ()
@@ -67,6 +76,8 @@ class ComponentSpec:
             raise ValueError(f"a component's name is lower case letters, digits, '-' and '_': {self.name!r}")
         for what in ("factory", "options"):
             reference = getattr(self, what)
+            if what == "options" and reference is None:
+                continue
             if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
                 raise ValueError(f"{what} of {self.name!r} must read 'module:attribute': {reference!r}")
         if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:

@@ -15,7 +15,7 @@ from pegboard.errors import ComponentError, one_of
 from pegboard.plugins import settings
 from pegboard.plugins.discovery import discover, normalized
 from pegboard.plugins.loading import Component, Plugin, Plugins, disabled, entry_of_file
-from pegboard.specs import KINDS
+from pegboard.specs import DEFAULT_OPTIONS, KINDS
 
 if TYPE_CHECKING:
     from pegboard.options import Options
@@ -120,9 +120,10 @@ class Registry:
         """
         from pegboard.options import Options
 
-        schema = self._imported(component, component.spec.options)
+        reference = component.spec.options or DEFAULT_OPTIONS[component.kind]
+        schema = self._imported(component, reference)
         if not (isinstance(schema, type) and issubclass(schema, Options)):
-            raise _broken(component, f"{component.spec.options} is not a subclass of pegboard.Options")
+            raise _broken(component, f"{reference} is not a subclass of pegboard.Options")
         return schema
 
     def factory_of(self, component: Component) -> Callable[..., Any]:
