@@ -13,7 +13,7 @@ from pegboard.specs import ComponentSpec, SameAs
 from pegboard.version import __version__
 
 if TYPE_CHECKING:
-    from pegboard.api import components, load, train
+    from pegboard.api import build_tokenizer, components, load, load_dataset, train
     from pegboard.batching import bucketed_batches, sorted_batches
     from pegboard.classifier import Classifier
     from pegboard.contracts.dataset import DatasetOptions, DatasetSource
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pegboard.run import Run
 
 _HOMES = {
-    "pegboard.api": ("components", "load", "train"),
+    "pegboard.api": ("build_tokenizer", "components", "load", "load_dataset", "train"),
     "pegboard.batching": ("bucketed_batches", "sorted_batches"),
     "pegboard.classifier": ("Classifier",),
     "pegboard.contracts.dataset": ("DatasetOptions", "DatasetSource"),
@@ -117,11 +117,13 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "bucketed_batches",
+    "build_tokenizer",
     "components",
     "count_pieces",
     "hookimpl",
     "library_normalizer",
     "load",
+    "load_dataset",
     "most_frequent",
     "one_of",
     "read_backend",

@@ -12,10 +12,13 @@ from pegboard.plugins.loading import Component
 from pegboard.plugins.registry import Registry
 
 if TYPE_CHECKING:
+    import datasets
+
     from pegboard.classifier import Classifier
+    from pegboard.contracts.tokenizer import Tokenizer
     from pegboard.run import Run
 
-__all__ = ["components", "load", "train"]
+__all__ = ["build_tokenizer", "components", "load", "load_dataset", "train"]
 
 
 def train(
@@ -128,3 +131,56 @@ def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[
     """
     registry = Registry(plugins)
     return registry.of_kind(kind) if kind else registry.components
+
+
+def build_tokenizer(name: str, *, plugins: Iterable[str] = (), **options: Any) -> Tokenizer:
+    """An untrained tokenizer, to train and look at on its own.
+
+    Args:
+        name: the component's name.
+        plugins: one-file plugins to load.
+        **options: the tokenizer's options.
+
+    Raises:
+        ComponentError: it is not installed, or broken.
+        RecipeError: an option is unknown or wrong.
+
+    Example:
+        >>> tokenizer = pegboard.build_tokenizer("word", min_frequency=1)
+        >>> tokenizer.train(["a core task"])
+        >>> tokenizer.tokens("a hard task")
+        ['a', '[UNK]', 'task']
+    """
+    from pegboard.options import check_options
+
+    registry = Registry(plugins)
+    component = registry.find("tokenizer", name)
+    tokenizer: Tokenizer = registry.factory_of(component)(
+        check_options(registry.options_of(component), options, table="tokenizer")
+    )
+    return tokenizer
+
+
+def load_dataset(reference: str, *, plugins: Iterable[str] = (), **options: Any) -> datasets.DatasetDict:
+    """The splits of a data set as its source has them: `text`, and `label` as a ClassLabel.
+
+    Args:
+        reference: a name, a path, or `hub:owner/name`.
+        plugins: one-file plugins to load.
+        **options: the data set's options.
+
+    Raises:
+        ComponentError: the data set is not installed, or broken.
+        DataError: the data can't be used.
+
+    Example:
+        >>> moods = pegboard.load_dataset("moods", label_text=True)
+        >>> moods.set_format("pandas")
+        >>> moods["train"][:].groupby("label_text").size()
+    """
+    from pegboard.recipe import resolve_dataset
+
+    registry = Registry(plugins)
+    choice = resolve_dataset({"dataset": {"name": reference, **options}}, registry)
+    loaded: datasets.DatasetDict = registry.factory_of(choice.component)(choice.options).load()
+    return loaded

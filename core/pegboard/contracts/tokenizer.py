@@ -253,7 +253,7 @@ class LibraryTokenizer(Tokenizer):
     pre-tokenizer allowed here treats the two sides of a space apart.
     """
 
-    context_free: ClassVar[bool] = True
+    context_free: bool = True
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)

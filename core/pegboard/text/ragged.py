@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Ids", "from_lists", "gather", "ragged", "truncate_and_wrap", "values_and_offsets"]
+__all__ = ["Ids", "concatenate", "from_lists", "gather", "ragged", "truncate_and_wrap", "values_and_offsets"]
 
 Ids = npt.NDArray[np.int32]
 
 
 def ragged(values: Ids, offsets: npt.NDArray[np.int64]) -> pa.LargeListArray:
-    """An Arrow `large_list<int32>` over `values` without copying them; row i is `values[offsets[i]:offsets[i+1]]`."""
+    """An Arrow `large_list<int32>` over `values` without copying them; row i is `values[offsets[i]:offsets[i+1]]`.
+
+    Example:
+        >>> ragged(np.array([7, 8, 9], np.int32), np.array([0, 1, 3])).to_pylist()
+        [[7], [8, 9]]
+    """
     return pa.LargeListArray.from_arrays(
         pa.array(offsets.astype(np.int64, copy=False)), pa.array(values.astype(np.int32, copy=False))
     )
@@ -22,24 +28,36 @@ def ragged(values: Ids, offsets: npt.NDArray[np.int64]) -> pa.LargeListArray:
 
 def from_lists(rows: Sequence[Sequence[int]]) -> pa.LargeListArray:
     """A ragged array from Python lists; for the few *distinct* rows only."""
-    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
-    flat = np.fromiter((value for row in rows for value in row), np.int32, int(lengths.sum()))
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    flat = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
     return ragged(flat, _offsets(lengths))
 
 
+def concatenate(parts: Sequence[pa.LargeListArray]) -> pa.LargeListArray:
+    """The rows of all `parts` as one array; no parts give no rows."""
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_arrays(parts) if parts else pa.array([], pa.large_list(pa.int32()))
+
+
 def values_and_offsets(array: pa.LargeListArray) -> tuple[Ids, npt.NDArray[np.int64]]:
-    """The flat values and the row offsets of a ragged array, as views where Arrow allows."""
+    """The flat values and the row offsets of a ragged array without nulls, as views where Arrow allows."""
     offsets = array.offsets.to_numpy()
     values = array.values.to_numpy(zero_copy_only=True)
     return values[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
 def gather(rows: pa.LargeListArray, indices: npt.NDArray[np.integer]) -> tuple[Ids, npt.NDArray[np.int64]]:
-    """Concatenate `rows[i]` for each index; gives the flat values and the offset of each row taken."""
+    """Concatenate `rows[i]` for each index; gives the flat values and the offset of each row taken.
+
+    Example:
+        >>> gather(from_lists([[7], [8, 9]]), np.array([1, 0, 1]))
+        (array([8, 9, 7, 8, 9], dtype=int32), array([0, 2, 3, 5]))
+    """
     values, offsets = values_and_offsets(rows)
-    starts, lengths = offsets[:-1][indices], np.diff(offsets)[indices]
+    lengths = np.diff(offsets)[indices]
     ends = _offsets(lengths)
-    return values[_ranges(starts, lengths, ends)], ends
+    return values[_ranges(offsets[indices], lengths, ends)], ends
 
 
 def truncate_and_wrap(
@@ -50,13 +68,23 @@ def truncate_and_wrap(
     before: Sequence[int] = (),
     after: Sequence[int] = (),
 ) -> pa.LargeListArray:
-    """Cut each row so that it fits `max_length` together with the ids put `before` and `after` it."""
+    """Cut each row so that it fits `max_length` together with the ids put `before` and `after` it.
+
+    Example:
+        >>> rows = np.array([5, 6, 7, 8], np.int32), np.array([0, 3, 4])
+        >>> truncate_and_wrap(*rows, max_length=4, before=[2], after=[3]).to_pylist()
+        [[2, 5, 6, 3], [2, 8, 3]]
+    """
+    lengths = np.diff(offsets)
     room = max(0, max_length - len(before) - len(after))
-    lengths = np.minimum(np.diff(offsets), room)
+    if not before and not after and lengths.max(initial=0) <= room:
+        return ragged(values, offsets)
+    lengths = np.minimum(lengths, room)
+    packed = _offsets(lengths)
     wrapped = _offsets(lengths + len(before) + len(after))
     result = np.empty(int(wrapped[-1]), np.int32)
-    source = _ranges(offsets[:-1], lengths, _offsets(lengths))
-    result[_ranges(wrapped[:-1] + len(before), lengths, _offsets(lengths))] = values[source]
+    kept = values[_ranges(offsets[:-1], lengths, packed)]
+    result[_ranges(wrapped[:-1] + len(before), lengths, packed)] = kept
     for position, token in enumerate(before):
         result[wrapped[:-1] + position] = token
     for position, token in enumerate(reversed(after), start=1):

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pegboard.errors import DataError
 
-__all__ = ["Segments", "as_arrow", "blocks", "segment"]
+__all__ = ["Segments", "as_arrow", "blocks", "segment", "segmented", "whole"]
 
 _SPACE = 0x20
 _BLOCK_BYTES = 32 * 2**20
@@ -34,40 +34,65 @@ class Segments(NamedTuple):
     indices: npt.NDArray[np.int32]
     rows: npt.NDArray[np.int64]
 
+    def counts(self) -> list[int]:
+        """How often each distinct segment occurs."""
+        return np.bincount(self.indices, minlength=len(self.distinct)).tolist()
+
 
 def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
-    """Texts as one Arrow array of `large_string`.
+    """Texts as one Arrow array of `large_string`; a single string counts as one text.
 
     Raises:
         DataError: a text is missing, is not a string, or holds a lone surrogate (which has no UTF-8 form).
+
+    Example:
+        >>> as_arrow(["to be"]).type
+        LargeStringDataType(large_string)
     """
+    if not isinstance(texts, (pa.Array, pa.ChunkedArray)):
+        return _array_of_strings([texts] if isinstance(texts, str) else list(texts))
+    if texts.null_count:
+        raise DataError("a text is missing", where=f"texts[{_first_null(texts)}]")
+    if len(texts) and not _is_text(texts.type):
+        raise DataError(f"expected a column of text, not of {texts.type}")
+    texts = texts.cast(pa.large_string())
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-        if isinstance(texts, pa.ChunkedArray):  # of no chunks at all
-            texts = pa.array([], pa.large_string())
-    if not isinstance(texts, pa.Array):
-        texts = _array_of_strings([texts] if isinstance(texts, str) else list(texts))
-    if texts.null_count:
-        raise DataError("a text is missing", where=f"text {texts.is_null().to_numpy(False).argmax()}")
-    return texts.cast(pa.large_string())
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"the texts are not valid UTF-8: {error}") from None
+    return texts
 
 
-def _array_of_strings(texts: list[Any]) -> pa.Array:
+def _array_of_strings(texts: list[Any]) -> pa.LargeStringArray:
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            what = "a text is missing" if text is None else f"expected a string, not {type(text).__name__}"
+            raise DataError(what, where=f"texts[{position}]")
     try:
         return pa.array(texts, pa.large_string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise DataError(f"expected a string, not {type(text).__name__}", where=f"text {position}") from None
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise DataError(
-                    f"character {error.start} is a lone surrogate, which is not Unicode text",
-                    where=f"text {position}",
-                    hint="decode the source with errors='replace', or mend it",
-                ) from None
-        raise
+    except UnicodeEncodeError:
+        position, text = next((i, text) for i, text in enumerate(texts) if _lone_surrogate(text) >= 0)
+        raise DataError(
+            f"character {_lone_surrogate(text)} is a lone surrogate, which is not Unicode text",
+            where=f"texts[{position}]",
+            hint="read the source with errors='replace', or mend it",
+        ) from None
+
+
+def _lone_surrogate(text: str) -> int:
+    return next((i for i, character in enumerate(text) if "\ud800" <= character <= "\udfff"), -1)
+
+
+def _first_null(texts: pa.Array | pa.ChunkedArray) -> int:
+    return int(np.argmax(texts.is_null().to_numpy(zero_copy_only=False)))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view"
 
 
 def blocks(texts: pa.LargeStringArray) -> Iterator[pa.LargeStringArray]:
@@ -81,8 +106,28 @@ def blocks(texts: pa.LargeStringArray) -> Iterator[pa.LargeStringArray]:
         start = end
 
 
+def segmented(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, context_free: bool) -> Iterator[Segments]:
+    """`texts` block by block: cut after spaces, or each text whole unless `context_free`."""
+    for block in blocks(as_arrow(texts)):
+        yield segment(block) if context_free else whole(block)
+
+
+def whole(texts: pa.LargeStringArray) -> Segments:
+    """Each text as one segment, for tokenizers to which a space is no border.
+
+    Example:
+        >>> whole(as_arrow(["to be", "to be"])).distinct.to_pylist()
+        ['to be']
+    """
+    encoded = texts.dictionary_encode()
+    return Segments(encoded.dictionary, encoded.indices.to_numpy(), np.arange(len(texts) + 1))
+
+
 def segment(texts: pa.LargeStringArray) -> Segments:
     """Cut each text after every space (U+0020) and find the distinct segments.
+
+    A space is a border for Unicode too: no normalization form composes or reorders across it, and no context rule of
+    lower-casing looks past it.
 
     Example:
         >>> segment(as_arrow(["to be or", "be to"])).distinct.to_pylist()
@@ -90,18 +135,14 @@ def segment(texts: pa.LargeStringArray) -> Segments:
     """
     offsets = _offsets(texts)
     data = texts.buffers()[2]
-    flat = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
-    cuts = np.flatnonzero(flat[offsets[0] : offsets[-1]] == _SPACE) + offsets[0] + 1
-    starts_and_end = np.union1d(offsets, cuts)
-    if len(starts_and_end) == 1:  # only empty texts
-        starts_and_end = starts_and_end[:0]
-    count = max(0, len(starts_and_end) - 1)
-    segments = pa.LargeStringArray.from_buffers(
-        count, pa.py_buffer(np.ascontiguousarray(starts_and_end)), data or pa.py_buffer(b"")
-    )
+    flat = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] if data is not None else np.empty(0, np.uint8)
+    starts_segment = np.zeros(len(flat) + 1, np.bool_)
+    np.equal(flat, _SPACE, out=starts_segment[1:])
+    starts_segment[offsets - offsets[0]] = True
+    borders = np.flatnonzero(starts_segment) + offsets[0]
+    segments = pa.LargeStringArray.from_buffers(len(borders) - 1, pa.py_buffer(borders), data or pa.py_buffer(b""))
     encoded = segments.dictionary_encode()
-    rows = np.searchsorted(starts_and_end, offsets) if count else np.zeros(len(offsets), np.int64)
-    return Segments(encoded.dictionary, encoded.indices.to_numpy(), rows.astype(np.int64))
+    return Segments(encoded.dictionary, encoded.indices.to_numpy(), np.searchsorted(borders, offsets))
 
 
 def _offsets(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
