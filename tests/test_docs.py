@@ -1,0 +1,72 @@
+"""Every page runs: files with a title are written, Python blocks executed, `$ pegboard …` lines carried out, in order."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pegboard.cli.main import _run
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(
+    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)(?:#[^)]*)?\)")
+
+pytest.importorskip("pegboard_data")
+pytest.importorskip("pegboard_rnn")
+pytest.importorskip("pegboard_accelerate")
+
+
+def blocks(page):
+    return [match.groupdict() for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
+
+
+def runnable(page):
+    return any(block["title"] or block["language"] in ("python", "console") for block in blocks(page))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if runnable(page) and page.name != "hooks.md"],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_page_runs(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    for block in blocks(page):
+        if block["title"]:
+            Path(block["title"]).write_text(block["code"], encoding="utf-8")
+        elif block["language"] == "python":
+            exec(compile(block["code"], str(page), "exec"), namespace)
+        elif block["language"] == "console":
+            for line in block["code"].splitlines():
+                assert line.startswith("$ pegboard "), f"a console block runs pegboard only: {line}"
+                status = _run(shlex.split(line)[2:], debug=False)
+                captured = capsys.readouterr()
+                assert status == 0, f"{line}\n{captured.err}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for match in LINK.finditer(page.read_text(encoding="utf-8")):
+        assert (page.parent / match["target"]).exists(), match["target"]
+
+
+def test_generated_pages_are_current():
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        relative = page.relative_to(ROOT / "docs").as_posix()
+        assert relative in ("README.md", *LINK.findall(index)), f"{relative} is not linked from docs/README.md"
