@@ -18,18 +18,7 @@ if TYPE_CHECKING:
     from pegboard.classifier import Classifier
     from pegboard.contracts.dataset import DatasetOptions, DatasetSource
     from pegboard.contracts.encoder import Encoder, EncoderOutput
-    from pegboard.contracts.tokenizer import (
-        SPECIAL_TOKENS,
-        LibraryTokenizer,
-        PieceTokenizer,
-        Tokenizer,
-        TokenizerOptions,
-        VocabInfo,
-        count_pieces,
-        library_normalizer,
-        most_frequent,
-        read_backend,
-    )
+    from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions, VocabInfo
     from pegboard.contracts.trainer import Split, StepOutput, Trainer, TrainingData
     from pegboard.errors import (
         ArtifactError,
@@ -46,6 +35,9 @@ if TYPE_CHECKING:
     from pegboard.options import Options
     from pegboard.pipeline.context import RunContext
     from pegboard.run import Run
+    from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
+    from pegboard.text.pieces import PieceTokenizer
+    from pegboard.text.vocabulary import count_pieces, most_frequent
 
 _HOMES = {
     "pegboard.api": ("build_tokenizer", "components", "load", "load_dataset", "train"),
@@ -53,18 +45,7 @@ _HOMES = {
     "pegboard.classifier": ("Classifier",),
     "pegboard.contracts.dataset": ("DatasetOptions", "DatasetSource"),
     "pegboard.contracts.encoder": ("Encoder", "EncoderOutput"),
-    "pegboard.contracts.tokenizer": (
-        "SPECIAL_TOKENS",
-        "LibraryTokenizer",
-        "PieceTokenizer",
-        "Tokenizer",
-        "TokenizerOptions",
-        "VocabInfo",
-        "count_pieces",
-        "library_normalizer",
-        "most_frequent",
-        "read_backend",
-    ),
+    "pegboard.contracts.tokenizer": ("SPECIAL_TOKENS", "Tokenizer", "TokenizerOptions", "VocabInfo"),
     "pegboard.contracts.trainer": ("Split", "StepOutput", "Trainer", "TrainingData"),
     "pegboard.errors": (
         "ArtifactError",
@@ -81,6 +62,9 @@ _HOMES = {
     "pegboard.options": ("Options",),
     "pegboard.pipeline.context": ("RunContext",),
     "pegboard.run": ("Run",),
+    "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
+    "pegboard.text.pieces": ("PieceTokenizer",),
+    "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -36,7 +36,8 @@ class Segments(NamedTuple):
 
     def counts(self) -> list[int]:
         """How often each distinct segment occurs."""
-        return np.bincount(self.indices, minlength=len(self.distinct)).tolist()
+        times: list[int] = np.bincount(self.indices, minlength=len(self.distinct)).tolist()
+        return times
 
 
 def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:

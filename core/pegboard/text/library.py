@@ -1,0 +1,254 @@
+"""The base of tokenizers that stand on the `tokenizers` library and write its standard file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
+from pegboard.errors import ArtifactError, PegboardError, UsageError
+from pegboard.files import atomic_write
+from pegboard.text.vocabulary import read_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import tokenizers
+
+__all__ = ["LibraryTokenizer", "library_normalizer", "read_backend"]
+
+
+class _Trained(NamedTuple):
+    """What `use` works out once, kept together so that other threads see all of it or nothing."""
+
+    backend: tokenizers.Tokenizer
+    unlimited: tokenizers.Tokenizer
+    before: list[int]
+    after: list[int]
+    size: int
+    hidden: frozenset[int]
+
+
+class LibraryTokenizer(Tokenizer):
+    """A tokenizer on top of the `tokenizers` library, with the ids that library gives.
+
+    A subclass writes `learn` (the pieces of its vocabulary) and `build` (the library's pipeline for a vocabulary). One
+    that is not trained overrides `train` and `load` instead and calls `use`. As in the library, a text that spells a
+    special token, such as `[SEP]`, is given that token's id.
+
+    Attributes:
+        context_free: set it to true to promise that encoding `a + " " + b` gives the ids of `a + " "` and then those
+            of `b`, for all a and b. Normalizers and pre-tokenizers to which a space is a border keep it. Then each
+            distinct word is encoded only once, however large the data.
+    """
+
+    context_free: bool = False
+
+    def __init__(self, options: Any) -> None:
+        super().__init__(options)
+        self._trained: _Trained | None = None
+
+    def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
+        """The pieces of the vocabulary in the order of their ids, without the special tokens.
+
+        Raises:
+            DataError: the texts hold nothing to learn from.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no `learn`")
+
+    def build(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:
+        """The library's normalizer, pre-tokenizer, model and decoder for a vocabulary that has the special tokens."""
+        raise NotImplementedError(f"{type(self).__name__} has no `build`")
+
+    @property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The trained library object, set to truncate and to add special tokens; not to be changed.
+
+        Raises:
+            UsageError: the tokenizer has not been trained or loaded.
+        """
+        return self._ready.backend
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, special tokens included."""
+        return self._ready.size
+
+    def train(self, texts: Iterable[str] | pa.Array) -> None:
+        """Learn the vocabulary from `texts`; see `Tokenizer.train`."""
+        pieces = self.learn(texts)
+        self.use(self._built({piece: i for i, piece in enumerate([*SPECIAL_TOKENS, *pieces])}))
+
+    def use(self, backend: tokenizers.Tokenizer) -> None:
+        """Take a trained library tokenizer, and set it to truncate and to wrap as the options say.
+
+        Where the options have no `special_tokens`, its own post-processor stays.
+        """
+        import tokenizers
+        from tokenizers import processors
+
+        if getattr(self.options, "special_tokens", "none") == "cls_sep":
+            ids = [(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+            backend.post_processor = processors.TemplateProcessing(
+                single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+            )
+        backend.no_padding()
+        backend.enable_truncation(self.max_length)
+        unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
+        unlimited.no_truncation()
+        special = {i for i, token in backend.get_added_tokens_decoder().items() if token.special}
+        size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
+        before, after = _wrapping(unlimited)
+        self._trained = _Trained(backend, unlimited, before, after, size, frozenset(special - {self.unk_id}))
+
+    def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
+        """The ids of each text, those of `backend.encode(text)`; see `Tokenizer.encode_batch`.
+
+        Raises:
+            UsageError: the tokenizer has not been trained or loaded.
+        """
+        from pegboard.text.encoding import encode_texts
+
+        ready = self._ready
+
+        def encode(segments: list[str]) -> list[list[int]]:
+            return [e.ids for e in ready.unlimited.encode_batch_fast(segments, add_special_tokens=False)]
+
+        return encode_texts(
+            texts,
+            encode,
+            context_free=self.context_free,
+            max_length=self.max_length,
+            before=ready.before,
+            after=ready.after,
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`; special tokens are left out, [UNK] is kept; see `Tokenizer.decode`."""
+        ready = self._ready
+        names = [ready.backend.id_to_token(i) for i in self.checked_ids(ids) if i not in ready.hidden]
+        kept = [name for name in names if name is not None]
+        decoder = ready.backend.decoder
+        return str(decoder.decode(kept)) if decoder is not None else " ".join(kept)
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of one text; see `Tokenizer.tokens`."""
+        return [str(self.backend.id_to_token(i)) for i in self.encode_batch([text])[0].as_py()]
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json`, which `tokenizers.Tokenizer.from_file` opens, and its `tokenizer_config.json`."""
+        atomic_write(folder / "tokenizer.json", (self.backend.to_str(pretty=True) + "\n").encode())
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": self.max_length,
+            "clean_up_tokenization_spaces": False,
+            **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
+        }
+        atomic_write(folder / "tokenizer_config.json", (json.dumps(config, indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: Path, options: Any) -> LibraryTokenizer:
+        """Read `tokenizer.json` back; see `Tokenizer.load`.
+
+        Only the vocabulary is taken from the file. The pipeline around it is built from the options, and the file must
+        describe the same one: a file that was tampered with is never run.
+        """
+        file = folder / "tokenizer.json"
+        stored = read_json(file)
+        tokenizer = cls(options)
+        tokenizer.use(tokenizer._built(_checked_vocabulary(stored, file)))
+        built = json.loads(tokenizer.backend.to_str())
+        different = [key for key, value in stored.items() if not _agrees(value, built.get(key))]
+        if different:
+            raise ArtifactError(
+                f"its {', '.join(different)} is not what the {cls.__name__}'s options make",
+                where=str(file),
+                hint="the file was edited, or saved with other options or another version",
+            )
+        return tokenizer
+
+    @property
+    def _ready(self) -> _Trained:
+        if self._trained is None:
+            raise UsageError("the tokenizer has no vocabulary yet", hint="train it or load one first")
+        return self._trained
+
+    def _built(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:
+        backend = self.build(vocabulary)
+        backend.add_special_tokens(list(SPECIAL_TOKENS))
+        return backend
+
+
+def library_normalizer(options: TokenizerOptions, *more: Any) -> Any:
+    """The `tokenizers` normalizer for the options' Unicode form and lower-casing, then `more`; `None` if empty."""
+    from tokenizers import normalizers
+
+    form: dict[str, Any] = {
+        "nfc": normalizers.NFC,
+        "nfd": normalizers.NFD,
+        "nfkc": normalizers.NFKC,
+        "nfkd": normalizers.NFKD,
+    }
+    steps = [form[options.normalization]()] if options.normalization in form else []
+    if options.lowercase:
+        steps.append(normalizers.Lowercase())
+    steps += more
+    return normalizers.Sequence(steps) if steps else None
+
+
+def read_backend(file: Path) -> tokenizers.Tokenizer:
+    """A `tokenizers.Tokenizer` from a `tokenizer.json` that is trusted to be a reasonable one.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    import tokenizers
+
+    if not file.is_file():
+        raise ArtifactError("is missing", where=str(file))
+    try:
+        return tokenizers.Tokenizer.from_file(str(file))
+    except (KeyboardInterrupt, PegboardError):
+        raise
+    except BaseException as error:  # the library panics with an exception that is no Exception
+        raise ArtifactError(f"is not a tokenizer: {error}", where=str(file)) from None
+
+
+def _wrapping(backend: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
+    """The ids that the post-processor puts before and after a text: those around the ids of a short one."""
+    for text in ("a", "the", "0", "."):
+        encoding = backend.encode(text)
+        content = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
+        if content:
+            return encoding.ids[: content[0]], encoding.ids[content[-1] + 1 :]
+    return backend.encode("").ids, []
+
+
+def _checked_vocabulary(stored: Any, file: Path) -> dict[str, int]:
+    """The vocabulary of a parsed `tokenizer.json`: special tokens at their places, ids without a gap."""
+    model = stored.get("model") if isinstance(stored, dict) else None
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(vocabulary, dict):
+        raise ArtifactError("has no vocabulary", where=str(file))
+    if not all(type(i) is int for i in vocabulary.values()):
+        raise ArtifactError("has an id that is no whole number", where=str(file))
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        raise ArtifactError("has ids with gaps or ids that occur twice", where=str(file))
+    wrong = [token for i, token in enumerate(SPECIAL_TOKENS) if vocabulary.get(token) != i]
+    if wrong:
+        expected = ", ".join(f"{token}={i}" for i, token in enumerate(SPECIAL_TOKENS))
+        raise ArtifactError(
+            f"the special tokens {', '.join(wrong)} have other ids than {expected}",
+            where=str(file),
+        )
+    return vocabulary
+
+
+def _agrees(stored: Any, built: Any) -> bool:
+    """Whether a stored setting is the built one; it may lack a field that an older version did not write."""
+    if isinstance(stored, dict) and isinstance(built, dict):
+        return all(key in built and _agrees(value, built[key]) for key, value in stored.items())
+    if isinstance(stored, list) and isinstance(built, list):
+        return len(stored) == len(built) and all(map(_agrees, stored, built))
+    return bool(stored == built) and type(stored) is type(built)

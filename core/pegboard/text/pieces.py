@@ -1,0 +1,164 @@
+"""The base of the simplest tokenizers: their author writes `split`, the rest is here."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
+from pegboard.errors import ArtifactError, ComponentError, UsageError
+from pegboard.files import atomic_write
+from pegboard.text.vocabulary import most_frequent, read_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PieceTokenizer"]
+
+
+class PieceTokenizer(Tokenizer):
+    """A tokenizer whose author writes one method: `split`.
+
+    The base normalizes texts and gives the tokenizer a vocabulary (most frequent pieces first, ties in code-point
+    order), special tokens, [UNK], truncation, save and load. A piece that is not in the vocabulary becomes [UNK], and
+    so does one that is spelled like a special token: no text can produce padding.
+
+    Attributes:
+        context_free: set it to true to promise that `split(a + " " + b)` is `split(a + " ") + split(b)` for all a
+            and b. Then each distinct word, with the space that ends it, is split only once, however large the data.
+        joiner: what `join` puts between pieces.
+
+    Example:
+        >>> class DashTokenizer(PieceTokenizer):
+        ...     def split(self, text):
+        ...         return [piece for piece in text.split("-") if piece]
+        >>> tokenizer = DashTokenizer(TokenizerOptions())
+        >>> tokenizer.train(["a-b", "a-c"])
+        >>> tokenizer.encode_batch(["a-b-z"]).to_pylist(), tokenizer.tokens("a-z")
+        ([[5, 6, 1]], ['a', '[UNK]'])
+    """
+
+    context_free: bool = False
+    joiner: str = " "
+
+    def __init__(self, options: TokenizerOptions) -> None:
+        super().__init__(options)
+        self._pieces: list[str] = list(SPECIAL_TOKENS)
+        self._ids: dict[str, int] = {}
+
+    @abstractmethod
+    def split(self, text: str) -> Iterable[str]:
+        """The pieces of a normalized text, in reading order; none of them empty. It is never called with no text."""
+
+    def join(self, pieces: Sequence[str]) -> str:
+        """The text that pieces came from; puts `joiner` between them unless overridden."""
+        return self.joiner.join(pieces)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, special tokens included."""
+        return len(self._pieces)
+
+    def train(self, texts: Iterable[str] | pa.Array) -> None:
+        """Count the pieces of `texts` and keep the most frequent; see `Tokenizer.train`.
+
+        Raises:
+            ComponentError: `split` failed or gave something else than pieces.
+        """
+        from pegboard.text.segments import segmented
+
+        counts: Counter[str] = Counter()
+        for segments in segmented(texts, context_free=self.context_free):
+            for text, times in zip(segments.distinct.to_pylist(), segments.counts(), strict=True):
+                for piece in self._pieces_of(text):
+                    counts[piece] += times
+        self._set_vocabulary(most_frequent(counts, self.options))
+
+    def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
+        """The ids of each text; see `Tokenizer.encode_batch`.
+
+        Raises:
+            ComponentError: `split` failed or gave something else than pieces.
+            UsageError: the tokenizer has not been trained or loaded.
+        """
+        from pegboard.text.encoding import encode_texts
+
+        ids, unknown = self._ids, self.unk_id
+        if not ids:
+            raise UsageError("the tokenizer has no vocabulary yet", hint="train it or load one first")
+        cls, sep = SPECIAL_TOKENS.index("[CLS]"), SPECIAL_TOKENS.index("[SEP]")
+        wrap = self.options.special_tokens == "cls_sep"
+        return encode_texts(
+            texts,
+            lambda segments: [[ids.get(piece, unknown) for piece in self._pieces_of(text)] for text in segments],
+            context_free=self.context_free,
+            max_length=self.max_length,
+            before=[cls] if wrap else [],
+            after=[sep] if wrap else [],
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`; special tokens are left out, [UNK] is kept; see `Tokenizer.decode`."""
+        kept = [i for i in self.checked_ids(ids) if i >= len(SPECIAL_TOKENS) or i == self.unk_id]
+        return self.join([self._pieces[i] for i in kept])
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of one text; see `Tokenizer.tokens`."""
+        return [self._pieces[i] for i in self.encode_batch([text])[0].as_py()]
+
+    def save(self, folder: Path) -> None:
+        """Write `vocab.json`, the list of pieces in the order of their ids."""
+        text = json.dumps(self._pieces, ensure_ascii=False, indent=0) + "\n"
+        atomic_write(folder / "vocab.json", text.encode())
+
+    @classmethod
+    def load(cls, folder: Path, options: Any) -> PieceTokenizer:
+        """Read `vocab.json` back; see `Tokenizer.load`."""
+        file = folder / "vocab.json"
+        pieces = read_json(file)
+        specials = len(SPECIAL_TOKENS)
+        if not isinstance(pieces, list) or pieces[:specials] != list(SPECIAL_TOKENS):
+            raise ArtifactError("is not a list that starts with the special tokens", where=str(file))
+        if not all(isinstance(piece, str) and piece for piece in pieces) or len(set(pieces)) < len(pieces):
+            raise ArtifactError("does not hold distinct pieces of text only", where=str(file))
+        if len(pieces) == specials:
+            raise ArtifactError("holds nothing but special tokens", where=str(file))
+        tokenizer = cls(options)
+        tokenizer._set_vocabulary(pieces[specials:])
+        return tokenizer
+
+    def _set_vocabulary(self, pieces: Sequence[str]) -> None:
+        self._pieces = [*SPECIAL_TOKENS, *pieces]
+        self._ids = {piece: i for i, piece in enumerate(pieces, start=len(SPECIAL_TOKENS))}
+
+    def _pieces_of(self, text: str) -> list[str]:
+        """What `split` makes of a text, checked."""
+        form: Any = self.options.normalization.upper()
+        if form != "NONE":
+            text = unicodedata.normalize(form, text)
+        if self.options.lowercase:
+            text = text.lower()
+        if not text:
+            return []
+        try:
+            pieces = self.split(text)
+            listed = None if isinstance(pieces, (str, bytes)) else list(pieces)
+        except Exception as error:
+            raise self._broken(f"failed with {type(error).__name__}: {error}", text) from error
+        if listed is None:
+            raise self._broken(f"must give a list of pieces, not {type(pieces).__name__}", text)
+        for piece in listed:
+            if not isinstance(piece, str):
+                raise self._broken(f"gave a piece that is not a string but {type(piece).__name__}", text)
+            if not piece:
+                raise self._broken("gave an empty piece", text, hint="leave empty pieces out: [p for p in pieces if p]")
+        return listed
+
+    def _broken(self, what: str, text: str, hint: str | None = None) -> ComponentError:
+        excerpt = text if len(text) <= 40 else text[:40] + "…"
+        return ComponentError(what, where=f"{type(self).__name__}.split({excerpt!r})", hint=hint)

@@ -1,0 +1,77 @@
+"""Count the pieces of a corpus and choose those that enter a vocabulary."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pegboard.contracts.tokenizer import SPECIAL_TOKENS, TokenizerOptions
+from pegboard.errors import ArtifactError, DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["count_pieces", "most_frequent", "read_json"]
+
+
+def count_pieces(texts: Iterable[str] | pa.Array, normalizer: Any, pre_tokenizer: Any) -> Counter[str]:
+    """How often each piece occurs in `texts`, splitting each distinct segment once.
+
+    Args:
+        texts: the texts.
+        normalizer: a `tokenizers` normalizer, or `None`.
+        pre_tokenizer: a `tokenizers` pre-tokenizer, or `None` to count characters. Both must be context-free.
+
+    Raises:
+        DataError: a text is missing or is not a Unicode string.
+
+    Example:
+        >>> from tokenizers.pre_tokenizers import WhitespaceSplit
+        >>> count_pieces(["to be or", "to do"], None, WhitespaceSplit()).most_common(1)
+        [('to', 2)]
+    """
+    from pegboard.text.segments import segmented
+
+    counts: Counter[str] = Counter()
+    for segments in segmented(texts, context_free=True):
+        for text, times in zip(segments.distinct.to_pylist(), segments.counts(), strict=True):
+            normal = normalizer.normalize_str(text) if normalizer is not None else text
+            pieces = normal if pre_tokenizer is None else [p for p, _ in pre_tokenizer.pre_tokenize_str(normal)]
+            for piece in pieces:
+                counts[piece] += times
+    return counts
+
+
+def most_frequent(counts: Counter[str], options: TokenizerOptions) -> list[str]:
+    """The pieces that enter the vocabulary: most frequent first, ties in code-point order, no special tokens.
+
+    Raises:
+        DataError: no piece is frequent enough.
+
+    Example:
+        >>> most_frequent(Counter(b=2, a=2, c=3, d=1), TokenizerOptions(min_frequency=2))
+        ['c', 'a', 'b']
+    """
+    frequent = [(-n, piece) for piece, n in counts.items() if n >= options.min_frequency]
+    kept = [piece for _, piece in sorted(frequent) if piece not in SPECIAL_TOKENS]
+    if not kept:
+        least = "no piece occurs" if options.min_frequency == 1 else f"no piece occurs {options.min_frequency} times"
+        raise DataError("the training texts give the tokenizer no vocabulary", hint=f"{least}; are the texts empty?")
+    return kept[: options.vocab_size - len(SPECIAL_TOKENS)]
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file of a saved tokenizer holds.
+
+    Raises:
+        ArtifactError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError("is missing", where=str(file)) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
