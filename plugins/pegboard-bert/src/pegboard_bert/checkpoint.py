@@ -1,0 +1,199 @@
+"""Where a checkpoint's files are: in a folder, in an installed package, or on the Hub.
+
+Only files that are data are ever asked for: JSON, vocabularies and safetensors.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from pegboard import ComponentError, RecipeError
+
+__all__ = ["Checkpoint", "open_checkpoint", "read_json"]
+
+_PACKAGE = "package:"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+class Checkpoint(Protocol):
+    """A set of named files."""
+
+    reference: str
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name on this machine, downloaded first where need be; `None` if there is none."""
+        ...
+
+
+def open_checkpoint(reference: str, revision: str | None, *, where: str) -> Checkpoint:
+    """The checkpoint that a reference means.
+
+    Args:
+        reference: `package:NAME/sub/folder`, a folder, or a Hub id (`owner/name` or `name`). As everywhere in the
+            Hugging Face libraries, a folder of that name comes before a Hub id.
+        revision: branch, tag or commit on the Hub.
+        where: the option that holds the reference, for messages: `encoder.pretrained`.
+
+    Raises:
+        RecipeError: the reference has none of the forms, or names a folder that does not exist.
+        ComponentError: the package is not installed, or has no such folder.
+
+    Example:
+        >>> checkpoint = open_checkpoint("google-bert/bert-base-uncased", None, where="encoder.pretrained")
+        >>> checkpoint.find("config.json")
+    """
+    if reference.startswith(_PACKAGE):
+        folder: Path | None = _package_folder(reference, where)
+    else:
+        folder = Path(reference).expanduser()
+        if not folder.is_dir():
+            folder = None
+    if folder is not None:
+        if revision is not None:
+            raise RecipeError(
+                f"a revision belongs to a checkpoint on the Hub, and {reference!r} is a folder",
+                where=where.replace("pretrained", "revision"),
+            )
+        return _Folder(reference, folder)
+    if not _HUB_ID.fullmatch(reference) or ".." in reference or "--" in reference:
+        looks_like_path = reference.startswith((".", "/", "~")) or reference.count("/") > 1 or "\\" in reference
+        raise RecipeError(
+            f"there is no folder {reference!r}" if looks_like_path else f"{reference!r} names no checkpoint",
+            where=where,
+            hint="give a folder, a Hub id such as google-bert/bert-base-uncased, or package:NAME/sub/folder",
+        )
+    return _OnHub(reference, revision, where)
+
+
+def read_json(file: Path, where: str) -> dict[str, Any]:
+    """The object in a checkpoint's JSON file.
+
+    Raises:
+        RecipeError: it is not a JSON object.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecipeError(f"{file.name} of the checkpoint can't be read: {error}", where=where) from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{file.name} of the checkpoint is not a JSON object", where=where)
+    return content
+
+
+class _Folder:
+    def __init__(self, reference: str, folder: Path) -> None:
+        self.reference = reference
+        self._folder = folder
+
+    def find(self, name: str) -> Path | None:
+        file = self._folder / name
+        return file if file.is_file() else None
+
+
+class _OnHub:
+    """A repository on the Hub; its files come through huggingface_hub and stay in its cache."""
+
+    def __init__(self, reference: str, revision: str | None, where: str) -> None:
+        self.reference = reference
+        self._revision = revision
+        self._where = where
+
+    def find(self, name: str) -> Path | None:
+        from huggingface_hub import errors, hf_hub_download
+
+        if self._known_to_be_absent(name):
+            return None
+        try:
+            file = Path(hf_hub_download(self.reference, name, revision=self._revision))
+        except errors.LocalEntryNotFoundError as error:
+            self._unreachable(name, error)
+        except errors.EntryNotFoundError:
+            return None
+        except errors.GatedRepoError:
+            raise RecipeError(
+                f"access to {self.reference!r} has to be asked for on the Hub",
+                where=self._where,
+                hint=f"open https://huggingface.co/{self.reference}, accept its terms, then `hf auth login`",
+            ) from None
+        except errors.RevisionNotFoundError:
+            raise RecipeError(
+                f"{self.reference!r} has no revision {self._revision!r}",
+                where=self._where.replace("pretrained", "revision"),
+            ) from None
+        except (errors.RepositoryNotFoundError, errors.HFValidationError):
+            raise RecipeError(
+                f"there is neither a folder nor a repository on the Hub with the name {self.reference!r}",
+                where=self._where,
+                hint="check the spelling; a private one needs `hf auth login`",
+            ) from None
+        except (errors.HfHubHTTPError, OSError) as error:
+            self._unreachable(name, error)
+        # What comes next is taken from the same commit, even if the branch moves meanwhile.
+        self._revision = file.parent.name
+        return file
+
+    def _known_to_be_absent(self, name: str) -> bool:
+        """Whether an earlier look-up found no such file at this revision; lets a cached checkpoint work offline."""
+        from huggingface_hub import _CACHED_NO_EXIST, constants, try_to_load_from_cache
+
+        offline: bool = constants.HF_HUB_OFFLINE
+        known: object = try_to_load_from_cache(self.reference, name, revision=self._revision) if offline else None
+        return known is _CACHED_NO_EXIST
+
+    def _unreachable(self, name: str, error: Exception) -> NoReturn:
+        from huggingface_hub import constants
+
+        offline = constants.HF_HUB_OFFLINE
+        cause = "HF_HUB_OFFLINE is set" if offline else _first_line(error.__cause__ or error)
+        raise ComponentError(
+            f"{name} of {self.reference!r} is not in the cache, and the Hub can't be asked: {cause}",
+            where=self._where,
+            hint=("unset HF_HUB_OFFLINE, or " if offline else "check the connection, or ")
+            + "give a folder or package:NAME that holds the checkpoint",
+        ) from error
+
+
+def _package_folder(reference: str, where: str) -> Path:
+    """The folder that `package:NAME/sub/folder` means; the package is looked up but not imported."""
+    name, _, inside = reference.removeprefix(_PACKAGE).partition("/")
+    if not name.isidentifier() or "\\" in inside:  # looking up a dotted name would import its parent
+        raise RecipeError(
+            f"{reference!r} must read package:NAME or package:NAME/sub/folder",
+            where=where,
+            hint="NAME is the name by which Python imports the package, without dots",
+        )
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise ComponentError(
+            f"there is no installed package {name!r}" if spec is None else f"{name!r} is a module, not a package",
+            where=where,
+            hint=f"check the spelling, or install it: pip install {name.replace('_', '-')}",
+        )
+    for root in map(Path, spec.submodule_search_locations):
+        folder = (root / inside).resolve()
+        if not folder.is_relative_to(root.resolve()):
+            raise RecipeError(f"{inside!r} leads out of the package {name!r}", where=where)
+        if folder.is_dir():
+            return folder
+    raise ComponentError(
+        f"the package {name!r} has no folder {inside!r}",
+        where=where,
+        hint=_folders_hint(Path(next(iter(spec.submodule_search_locations)))),
+    )
+
+
+def _folders_hint(root: Path) -> str:
+    folders = sorted(config.parent.relative_to(root).as_posix() for config in root.rglob("config.json"))
+    return f"it has a config.json in {', '.join(folders[:3])}" if folders else "it holds no checkpoint"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,234 @@
+"""The tokenizer `pretrained`: a checkpoint's own, with exactly the ids that transformers gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pegboard import ArtifactError, LibraryTokenizer, RecipeError, atomic_write, read_backend
+
+from pegboard_bert.checkpoint import Checkpoint, open_checkpoint, read_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import tokenizers
+
+    from pegboard_bert.options import PretrainedOptions
+
+__all__ = ["PretrainedTokenizer", "TokenizerFiles", "read_tokenizer"]
+
+_SPECIAL = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
+_BERT_CLASSES = ("BertTokenizer", "BertTokenizerFast")
+_WHERE = "tokenizer.pretrained"
+
+_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
+_SPACE_SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+_WORD_SPLITTERS = _SPACE_SPLITTERS | {"Digits", "Punctuation"}
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What a checkpoint says of its tokenizer.
+
+    Attributes:
+        backend: the library object, without padding or truncation.
+        special: the special tokens by role, such as `{"pad": "[PAD]", "unk": "[UNK]"}`.
+    """
+
+    backend: tokenizers.Tokenizer
+    special: Mapping[str, str]
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids: every id is in `range(vocab_size)`."""
+        return max(self.backend.get_vocab(with_added_tokens=True).values()) + 1
+
+
+class PretrainedTokenizer(LibraryTokenizer):
+    """The tokenizer of a checkpoint; training does nothing.
+
+    Args:
+        options: the checkpoint, and where texts are cut off.
+        files: use these instead of reading the checkpoint.
+
+    Raises:
+        RecipeError: the checkpoint has no usable tokenizer.
+        ComponentError: the checkpoint can't be had.
+
+    Example:
+        >>> tokenizer = PretrainedTokenizer(PretrainedOptions(pretrained="google-bert/bert-base-uncased"))
+        >>> tokenizer.tokens("unaffable")
+        ['[CLS]', 'una', '##ffa', '##ble', '[SEP]']
+    """
+
+    def __init__(self, options: PretrainedOptions, files: TokenizerFiles | None = None) -> None:
+        super().__init__(options)
+        if files is None:
+            assert options.pretrained is not None
+            files = read_tokenizer(open_checkpoint(options.pretrained, options.revision, where=_WHERE), where=_WHERE)
+        backend, self._special = files.backend, files.special
+        self.pad_id, self.unk_id = self._id_of("pad", backend), self._id_of("unk", backend)
+        self.context_free = _is_context_free(backend)
+        self.use(backend)
+
+    def train(self, texts: Iterable[str] | pa.Array) -> None:
+        """Nothing: the vocabulary is the checkpoint's."""
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json` and `tokenizer_config.json`; transformers' AutoTokenizer gives the same ids."""
+        atomic_write(folder / "tokenizer.json", (self.backend.to_str(pretty=True) + "\n").encode())
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": self.max_length,
+            "clean_up_tokenization_spaces": False,
+            **{f"{role}_token": token for role, token in self._special.items()},
+        }
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        atomic_write(folder / "tokenizer_config.json", text.encode())
+
+    @classmethod
+    def load(cls, folder: Path, options: PretrainedOptions) -> PretrainedTokenizer:
+        """Read back what `save` wrote; the checkpoint is not needed any more.
+
+        Raises:
+            ArtifactError: a file is missing or damaged.
+        """
+        backend = read_backend(folder / "tokenizer.json")
+        try:
+            config = read_json(folder / "tokenizer_config.json", str(folder))
+            return cls(options, TokenizerFiles(_neutral(backend), _special_tokens(config)))
+        except RecipeError as error:
+            raise ArtifactError(error.what, where=str(folder)) from None
+
+    def _id_of(self, role: str, backend: tokenizers.Tokenizer) -> int:
+        number = backend.token_to_id(self._special[role]) if role in self._special else None
+        if number is None:
+            raise RecipeError(f"the checkpoint's tokenizer has no {role} token", where=_WHERE)
+        return int(number)
+
+
+def read_tokenizer(checkpoint: Checkpoint, *, where: str) -> TokenizerFiles:
+    """The tokenizer of a checkpoint: `tokenizer.json`, or for a BERT what its `vocab.txt` means.
+
+    Raises:
+        RecipeError: it has neither.
+        ArtifactError: `tokenizer.json` is damaged.
+    """
+    config: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if file := checkpoint.find(name):
+            config |= read_json(file, where)
+    is_bert = _is_bert(checkpoint, config, where)
+    special = _special_tokens(config, bert=is_bert)
+    if file := checkpoint.find("tokenizer.json"):
+        backend = read_backend(file)
+    elif is_bert and not checkpoint.find("added_tokens.json") and (file := checkpoint.find("vocab.txt")):
+        backend = _from_vocabulary(file, special, where)
+    else:
+        raise RecipeError(
+            f"{checkpoint.reference!r} has no tokenizer.json",
+            where=where,
+            hint="save_pretrained of transformers' AutoTokenizer writes one",
+        )
+    if is_bert:
+        _follow_config(backend, config)
+    if config.get("truncation_side", "right") != "right":
+        raise RecipeError("the checkpoint's tokenizer cuts texts off on the left, which is not supported", where=where)
+    for number, token in (config.get("added_tokens_decoder") or {}).items():
+        content = token["content"]
+        if str(backend.token_to_id(content)) != number:
+            raise RecipeError(
+                f"tokenizer_config.json and the vocabulary disagree on the id of {content!r}", where=where
+            )
+    return TokenizerFiles(_neutral(backend), special)
+
+
+def _is_bert(checkpoint: Checkpoint, config: Mapping[str, Any], where: str) -> bool:
+    """Whether transformers would take its BertTokenizer, which lets tokenizer_config.json overrule tokenizer.json."""
+    if "tokenizer_class" in config:
+        return config["tokenizer_class"] in _BERT_CLASSES
+    file = checkpoint.find("config.json")
+    return file is not None and read_json(file, where).get("model_type") == "bert"
+
+
+def _special_tokens(config: Mapping[str, Any], *, bert: bool = False) -> dict[str, str]:
+    special = {role: f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")} if bert else {}
+    for role in _SPECIAL:
+        token = config.get(f"{role}_token")
+        content = token.get("content") if isinstance(token, dict) else token
+        if isinstance(content, str):
+            special[role] = content
+    return special
+
+
+def _from_vocabulary(file: Path, special: Mapping[str, str], where: str) -> tokenizers.Tokenizer:
+    """BERT's WordPiece tokenizer over a `vocab.txt`, one token a line in the order of their ids."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, processors
+
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"vocab.txt of the checkpoint can't be read: {error}", where=where) from None
+    vocabulary = {token: number for number, token in enumerate(lines if lines[-1] else lines[:-1])}
+    for role in ("pad", "unk", "cls", "sep"):
+        if special[role] not in vocabulary:
+            raise RecipeError(f"vocab.txt of the checkpoint lacks {special[role]!r}", where=where)
+    backend = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token=special["unk"]))
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    backend.add_special_tokens([token for token in special.values() if token in vocabulary])
+    cls, sep = special["cls"], special["sep"]
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:1 {sep}:1",
+        special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
+    )
+    return backend
+
+
+def _follow_config(backend: tokenizers.Tokenizer, config: Mapping[str, Any]) -> None:
+    """Normalize as tokenizer_config.json says, with BertTokenizer's defaults for what it leaves out."""
+    from tokenizers import normalizers
+
+    backend.normalizer = normalizers.BertNormalizer(
+        lowercase=config.get("do_lower_case", True),
+        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
+        strip_accents=config.get("strip_accents"),
+    )
+
+
+def _neutral(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """Without the padding and truncation that a `tokenizer.json` may carry."""
+    backend.no_padding()
+    backend.no_truncation()
+    return backend
+
+
+def _is_context_free(backend: tokenizers.Tokenizer) -> bool:
+    """Whether the two sides of a space are sure to be encoded apart, so that each distinct word need be encoded once.
+
+    A byte-level or Metaspace tokenizer, for one, makes the space a part of the next word; such a one sees whole texts.
+    """
+    document = json.loads(backend.to_str())
+    normalizers = _steps(document["normalizer"], "normalizers")
+    splitters = _steps(document["pre_tokenizer"], "pretokenizers")
+    return (
+        all(step in _NORMALIZERS for step in normalizers)
+        and splitters[:1] != []
+        and splitters[0] in _SPACE_SPLITTERS
+        and all(step in _WORD_SPLITTERS for step in splitters)
+        and not any(character.isspace() for token in document["added_tokens"] for character in token["content"])
+    )
+
+
+def _steps(part: dict[str, Any] | None, inner: str) -> list[str]:
+    """The names of the steps of a normalizer or a pre-tokenizer, in their order."""
+    if part is None:
+        return []
+    if part["type"] == "Sequence":
+        return [name for step in part[inner] for name in _steps(step, inner)]
+    return [str(part["type"])]
