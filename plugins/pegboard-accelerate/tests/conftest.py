@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,9 @@ class FakeRun:
     bars: list[tuple[str, int, int]] = field(default_factory=list)
     on_advance: Any = None
 
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+
     @property
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
@@ -135,3 +140,29 @@ class FakeRun:
 @pytest.fixture
 def run(tmp_path: Path) -> FakeRun:
     return FakeRun(tmp_path)
+
+
+def fit(run: Any, *, data: Any = None, model: Any = None, dropout: float = 0.1, **options: Any) -> Any:
+    """Train a fresh (or the given) model; gives the model and the figures."""
+    from pegboard_accelerate.options import AccelerateOptions
+    from pegboard_accelerate.trainer import AccelerateTrainer
+
+    if model is None:
+        torch.manual_seed(run.seed)
+        model = Sums(dropout)
+    chosen = {"epochs": 3, "learning_rate": 0.03, "precision": "no", "log_every": 5, **options}
+    return model, AccelerateTrainer(AccelerateOptions(**chosen)).fit(model, data or Data(), run)
+
+
+def digest(model: nn.Module) -> str:
+    """A hash of every bit of the weights."""
+    sha = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        sha.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return sha.hexdigest()
+
+
+@pytest.fixture
+def tiny() -> SimpleNamespace:
+    """The pieces above; test modules can't import a conftest."""
+    return SimpleNamespace(Sums=Sums, Data=Data, Run=FakeRun, fit=fit, digest=digest)
