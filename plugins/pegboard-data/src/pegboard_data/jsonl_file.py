@@ -1,0 +1,125 @@
+"""Rows of a .jsonl file: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pegboard import DataError
+
+from pegboard_data.columns import shorten, text_and_label
+from pegboard_data.lines import lines_of
+from pegboard_data.options import FilesOptions
+from pegboard_data.rows import Rows, collect
+
+_DEEPEST = 100
+"""Objects and lists within each other. A parser calls itself for each, so a line must not decide how deep it goes."""
+
+_KINDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def read_jsonl(path: Path, options: FilesOptions) -> Rows:
+    """The rows of a file with one JSON object a line; other keys than those of text and label are left aside.
+
+    A label is text or a whole number, the same in all rows.
+
+    Args:
+        path: the file, plain or .gz.
+        options: the keys of text and label, the encoding.
+
+    Raises:
+        DataError: by line: no JSON, no object, a key missing or doubled, a value of the wrong kind.
+    """
+    return collect(_records(path, options), lambda line: f"{path}, line {line}")
+
+
+def _records(path: Path, options: FilesOptions) -> Iterator[tuple[int, str, str]]:
+    kind_of_label: type | None = None
+    for number, line in enumerate(lines_of(path, options.encoding), start=1):
+        if not line.strip(" \t\r\n"):
+            continue
+        where = f"{path}, line {number}"
+        row = _object(line, where)
+        if options.text_column not in row or options.label_column not in row:
+            text_and_label(list(row), options, where)
+        text, label = row[options.text_column], row[options.label_column]
+        if type(text) is not str:
+            raise DataError(f"the text is {_kind(text)}", where=where, hint="put it in double quotes")
+        if type(label) not in (str, int):
+            raise DataError(
+                f"the label is {_kind(label)}", where=where, hint="a label is text in double quotes or a whole number"
+            )
+        if type(label) is not kind_of_label and kind_of_label is not None:
+            raise DataError(
+                f"the label is {_kind(label)}, in the rows before it is {_KINDS[kind_of_label]}",
+                where=where,
+                hint="write all labels as text or all as whole numbers",
+            )
+        kind_of_label = type(label)
+        yield number, text, str(label)
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    if _depth(line) > _DEEPEST:
+        raise DataError(f"the JSON is more than {_DEEPEST} objects and lists deep", where=where)
+    try:
+        value = json.loads(line, object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"is not valid JSON: {error.msg} (column {error.colno})", where=where, hint="each line is one JSON object"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is not valid JSON: {error}", where=where) from None
+    if not isinstance(value, dict):
+        raise DataError(
+            f"the line is {_kind(value)}, not an object",
+            where=where,
+            hint='each line reads {"text": "…", "label": "…"}',
+        )
+    return value
+
+
+def _depth(line: str) -> int:
+    """How deep brackets go outside of strings; counted only where there are enough of them to matter."""
+    if line.count("[") + line.count("{") <= _DEEPEST:
+        return 0
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in line:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        keys = [key for key, _ in pairs]
+        doubled = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {shorten(doubled)!r} is there twice")
+    return row
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else _KINDS[type(value)]

@@ -1,0 +1,61 @@
+"""Options of the data set `files`."""
+
+from __future__ import annotations
+
+from pegboard import DatasetOptions
+from pydantic import Field, field_validator, model_validator
+
+
+class FilesOptions(DatasetOptions):
+    """Where the texts are, and how to read them."""
+
+    path: str = Field(min_length=1)
+    """a file (.csv, .tsv, .jsonl, .parquet, .txt, also .gz) or a folder"""
+    text_column: str = "text"
+    """the column, or JSON key, that holds the text"""
+    label_column: str = "label"
+    """the column, or JSON key, that holds the label"""
+    encoding: str = "utf-8"
+    """the encoding of text files, by the name that Python has for it: utf-8, latin-1, cp1252, utf-16"""
+    delimiter: str | None = None
+    """what separates the columns of .csv and .tsv; default a comma in .csv and a tab in .tsv"""
+    quotes: bool = True
+    """whether a column of .csv and .tsv may stand in double quotes; if false, a quote is a character like any other"""
+    label_names: list[str] | None = None
+    """the labels, in the order of their numbers; default those of train, sorted"""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_an_encoding(cls, value: str) -> str:
+        try:
+            b" ".decode(value)
+        except UnicodeError:  # one byte is no whole character of it; an encoding all the same
+            pass
+        except (LookupError, ValueError):
+            raise ValueError("must be a text encoding that Python knows, as utf-8, latin-1, cp1252 or utf-16") from None
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, value: str | None) -> str | None:
+        value = "\t" if value == "\\t" else value  # as a shell passes it on
+        if value is not None and (len(value) != 1 or value in '"\r\n\0'):
+            raise ValueError("must be one character, and no quote or line break")
+        return value
+
+    @field_validator("label_names")
+    @classmethod
+    def _are_distinct(cls, value: list[str] | None) -> list[str] | None:
+        if value is None:
+            return value
+        if not value or not all(name.strip() for name in value):
+            raise ValueError("must be a list of names, none of them empty")
+        if len(set(value)) < len(value):
+            raise ValueError("must not name a label twice")
+        return value
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> FilesOptions:
+        if self.text_column == self.label_column:
+            raise ValueError(f"text_column and label_column are both {self.text_column!r}")
+        return self
