@@ -201,6 +201,7 @@ def test_parquet_takes_no_columns_from_folder_names(tmp_path):
 def test_a_folder_of_splits_in_any_kinds(tmp_path, validation):
     write(tmp_path / "README.md", "about")
     write(tmp_path / ".hidden.csv", "nothing")
+    write(tmp_path / "train.py", "nothing")
     write(tmp_path / "test.jsonl", '{"text": "t", "label": "x"}\n')
     write(tmp_path / "train.csv.gz", "text,label\na,x\nb,y\n")
     write(tmp_path / f"{validation}.txt", "y\tv\n")

@@ -15,6 +15,7 @@ READABLE = ".csv, .tsv, .jsonl, .txt (each also with .gz), .parquet"
 SPLIT_OF = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation"}
 SPLIT_OF |= {"dev": "validation", "test": "test"}
 LABEL_FOLDERS = "label folders"
+_OTHER_DATA = (".json", ".xlsx", ".xls", ".gz", ".zip", ".bz2", ".xz", ".zst", ".arrow", ".feather")
 _SUFFIX = re.compile(rf"\.({'|'.join(KINDS)})(\.gz)?$", re.IGNORECASE)
 
 
@@ -92,10 +93,12 @@ def _kind_of_file(path: Path) -> str:
 
 
 def _in_folder(folder: Path) -> dict[str, Source]:
-    entries = [entry for entry in visible(folder) if entry.is_dir() or kind_of(entry)]
+    entries = [entry for entry in visible(folder) if entry.is_dir() or kind_of(entry) or _is_unreadable_split(entry)]
     found: dict[str, Source] = {}
     for entry in entries:
         split = SPLIT_OF.get(_stem(entry))
+        if _is_unreadable_split(entry):
+            _kind_of_file(entry)  # says why
         if split in found:
             raise DataError(
                 f"{found[split].path.name} and {entry.name} are both {split}",
@@ -112,12 +115,19 @@ def _in_folder(folder: Path) -> dict[str, Source]:
     raise _nothing_usable(folder, entries)
 
 
+def _is_unreadable_split(entry: Path) -> bool:
+    """Whether it is `test.json` or `test.parquet.gz`: left out silently, another test split would be cut from train."""
+    name = entry.name.lower()
+    is_split = name.partition(".")[0] in SPLIT_OF and not entry.is_dir()
+    return is_split and kind_of(entry) is None and name.endswith(_OTHER_DATA)
+
+
 def _stem(entry: Path) -> str:
     return (entry.name if entry.is_dir() else _SUFFIX.sub("", entry.name)).lower()
 
 
 def _refuse_misspelt(folder: Path, entries: Iterable[Path]) -> None:
-    """Refuse `tets.csv` beside `train.csv`: left out silently, another test split would be cut from train."""
+    """Refuse `tets.csv` beside `train.csv`, for the same reason."""
     for entry in entries:
         close = get_close_matches(_stem(entry), SPLIT_OF, n=1, cutoff=0.75)
         if close and _stem(entry) not in SPLIT_OF:

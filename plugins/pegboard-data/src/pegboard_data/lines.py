@@ -75,8 +75,11 @@ def _nul(path: Path, line: int) -> DataError:
 
 def _not_decoded(path: Path, encoding: str, error: UnicodeError) -> DataError:
     """The error for bytes that are not in the encoding; reads the file again to count bytes and lines."""
-    with _open(path) as file:
-        data = file.read()
+    try:
+        with _open(path) as file:
+            data = file.read()
+    except (OSError, EOFError, zlib.error) as damage:
+        return _not_read(path, damage)
     where = str(path)
     what = f"is not {encoding} text: {error}"
     try:

@@ -22,7 +22,7 @@ class FilesOptions(DatasetOptions):
     quotes: bool = True
     """whether a column of .csv and .tsv may stand in double quotes; if false, a quote is a character like any other"""
     label_names: list[str] | None = None
-    """the labels, in the order of their numbers; default those of train, sorted"""
+    """the labels, in the order of their numbers; default those of train, sorted as text"""
 
     @field_validator("encoding")
     @classmethod
