@@ -115,11 +115,11 @@ def load_with(
 
     if not folder.is_dir():
         raise ArtifactError("no such folder", where=str(folder))
-    if (folder / "config.json").is_file() and (folder / "manifest.json").is_file():
+    is_model = any((folder / name).is_file() for name in ("config.json", "model.safetensors", "manifest.json"))
+    if is_model and not (folder / "recipe.toml").is_file():
         return Classifier.from_folder(folder, open_registry(list(plugins)), device)
     run = Run.open(folder)
-    files = dict.fromkeys([*run.plugin_files, *plugins])
-    return Classifier.from_folder(run.model_folder, open_registry(list(files)), device)
+    return Classifier.from_folder(run.model_folder, open_registry(run.plugin_files(plugins)), device)
 
 
 def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[Component]:

@@ -14,16 +14,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pegboard.contracts.encoder import SavesForTransformers
 from pegboard.contracts.tokenizer import Tokenizer, VocabInfo
-from pegboard.errors import ArtifactError, ComponentError, PegboardError, RecipeError
+from pegboard.errors import ArtifactError, ComponentError, PegboardError, PegboardWarning, RecipeError
 from pegboard.files import atomic_folder, atomic_write
-from pegboard.options import check_options
+from pegboard.options import Options, check_options
+from pegboard.pipeline.blame import blaming
 from pegboard.plugins.loading import Component
 from pegboard.recipe import Choice, Recipe
 from pegboard.tasks.options import ClassifyOptions
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
 __all__ = ["SavedModel", "load_model", "save_model"]
 
 FORMAT = 1
-_MANIFEST = "manifest.json"
+_MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "model.safetensors"
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VERSION = re.compile(r"[A-Za-z0-9.+!_-]*")
+
+Schema = TypeVar("Schema", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -61,18 +67,23 @@ def save_model(
 
     Raises:
         RunError: it can't be written.
+        ComponentError: the tokenizer can't be saved.
     """
     from safetensors.torch import save as to_safetensors
 
     with atomic_folder(folder) as new:
-        tokenizer.save(new)
+        with blaming(recipe["tokenizer"].component, doing="to save"):
+            tokenizer.save(new)
+            for path in new.iterdir():
+                if not path.is_file() or path.is_symlink() or path.name in (_CONFIG, _WEIGHTS, _MANIFEST):
+                    raise ValueError(f"it wrote {path.name}, which must be a file of a name not taken")
         weights = {
             _saved_name(network.encoder, name): tensor.detach().cpu().contiguous().clone()
             for name, tensor in network.state_dict().items()
         }
-        atomic_write(new / "model.safetensors", to_safetensors(weights, metadata={"format": "pt"}))
+        atomic_write(new / _WEIGHTS, to_safetensors(weights, metadata={"format": "pt"}))
         config = _config(recipe, tokenizer, network.encoder, label_names)
-        atomic_write(new / "config.json", (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
+        atomic_write(new / _CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
         sums = {file.name: _sha256(file) for file in sorted(new.iterdir())}
         atomic_write(new / _MANIFEST, (json.dumps({"sha256": sums}, indent=2) + "\n").encode())
 
@@ -80,23 +91,27 @@ def save_model(
 def load_model(folder: Path, registry: Registry) -> SavedModel:
     """Rebuild a saved model on the CPU, in evaluation mode.
 
+    Warns (`PegboardWarning`) when a component is of another version than the model was saved with.
+
     Raises:
         ArtifactError: the folder is not a saved model, or a file of it is missing or damaged.
         ComponentError: a component it names is not installed.
     """
     _verify(folder)
-    config = _read_json(folder / "config.json")
-    saved = config.get("pegboard")
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-        raise ArtifactError(f"is not a Pegboard model of format {FORMAT}", where=f"{folder}/config.json")
+    config = _read_json(folder / _CONFIG)
+    saved = _own_part(config, folder)
     labels = _labels(config, folder)
     tokenizer_choice = _choice("tokenizer", saved, registry, folder)
     encoder_choice = _choice("encoder", saved, registry, folder)
-    task = check_options(ClassifyOptions, saved.get("task", {}), table="task")
+    task = _saved_options(ClassifyOptions, saved.get("task"), "task", folder, who=f"pegboard {__version__}")
     tokenizer = _load_tokenizer(tokenizer_choice, registry, folder)
-    vocab = VocabInfo(**saved["vocab"])
-    if tokenizer.vocab_size > vocab.size:
-        raise ArtifactError("the tokenizer has more tokens than the model knows", where=str(folder))
+    vocab = tokenizer.vocab_info
+    if _vocab_record(vocab) != saved.get("vocab"):
+        raise ArtifactError(
+            f"the tokenizer has the vocabulary {_vocab_record(vocab)}, the model was made for {saved.get('vocab')}",
+            where=str(folder),
+            hint=_mend(saved["tokenizer"]),
+        )
     from pegboard.pipeline.model import build_network
 
     network = build_network(encoder_choice, registry, vocab, label_count=len(labels), task=task, saved=folder)
@@ -107,7 +122,6 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
 def _config(recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Sequence[str]) -> dict[str, Any]:
     names = dict(enumerate(label_names))
     shared = encoder.transformers_config() if isinstance(encoder, SavesForTransformers) else {"model_type": "pegboard"}
-    vocab = tokenizer.vocab_info
     return {
         **shared,
         "id2label": {str(i): name for i, name in names.items()},
@@ -115,7 +129,7 @@ def _config(recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Seq
         "pegboard": {
             "format": FORMAT,
             "version": __version__,
-            "vocab": {"size": vocab.size, "pad_id": vocab.pad_id, "max_length": vocab.max_length},
+            "vocab": _vocab_record(tokenizer.vocab_info),
             **{kind: _recorded(recipe[kind]) for kind in ("tokenizer", "encoder")},
             "task": recipe.task.model_dump(),
         },
@@ -132,45 +146,76 @@ def _recorded(choice: Choice) -> dict[str, Any]:
     }
 
 
+def _vocab_record(vocab: VocabInfo) -> dict[str, int]:
+    return {"size": vocab.size, "pad_id": vocab.pad_id, "max_length": vocab.max_length}
+
+
+def _own_part(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What Pegboard wrote for itself into a `config.json` that other libraries read, too."""
+    own = config.get("pegboard")
+    found = own.get("format") if isinstance(own, dict) else None
+    if isinstance(own, dict) and found == FORMAT:
+        return own
+    newer = isinstance(found, int) and found > FORMAT
+    raise ArtifactError(
+        f"is not a Pegboard model of format {FORMAT}" + (f", but of format {found}" if newer else ""),
+        where=f"{folder}/{_CONFIG}",
+        hint="upgrade pegboard" if newer else None,
+    )
+
+
 def _choice(kind: str, saved: Mapping[str, Any], registry: Registry, folder: Path) -> Choice:
     record = saved.get(kind)
-    if not isinstance(record, dict) or not isinstance(record.get("name"), str):
-        raise ArtifactError(f"names no {kind}", where=f"{folder}/config.json")
+    patterns = {"name": _DISTRIBUTION, "distribution": _DISTRIBUTION, "version": _VERSION}
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(key), str) and pattern.fullmatch(record[key]) for key, pattern in patterns.items()
+    ):
+        raise ArtifactError(f"names no {kind}", where=f"{folder}/{_CONFIG}")
     component = _find(kind, record, registry)
+    who = f"{component.distribution} {component.version}"
     schema = registry.options_of(component)
-    try:
-        options = check_options(schema, record.get("options", {}), table=kind)
-    except RecipeError as error:
-        raise ArtifactError(
-            f"{component.distribution} {component.version} does not know the saved options: {error.what}",
-            where=f"{folder}/config.json, {error.where}",
-            hint=f"pip install {record.get('distribution')}=={record.get('version')}",
-        ) from None
+    options = _saved_options(schema, record.get("options"), kind, folder, who=who, hint=_mend(record))
     return Choice(component, options)
 
 
+def _saved_options(
+    schema: type[Schema], values: Any, table: str, folder: Path, *, who: str, hint: str | None = None
+) -> Schema:
+    if not isinstance(values, dict):
+        raise ArtifactError(f"has no options of the {table}", where=f"{folder}/{_CONFIG}")
+    try:
+        return check_options(schema, values, table=table)
+    except RecipeError as error:
+        raise ArtifactError(
+            f"{who} does not know the saved options: {error.what}",
+            where=f"{folder}/{_CONFIG}, {error.where}",
+            hint=hint,
+        ) from None
+
+
+def _mend(record: Mapping[str, Any]) -> str:
+    """How to get the component that a model was saved with."""
+    distribution, version = record["distribution"], record["version"]
+    if distribution.endswith(".py"):
+        return f"--plugin {distribution}, the file as it was then (its SHA-256 starts with {version})"
+    return f"pip install {distribution}=={version}"
+
+
 def _find(kind: str, record: Mapping[str, Any], registry: Registry) -> Component:
-    name, distribution, version = (record.get(key) for key in ("name", "distribution", "version"))
+    name, distribution, version = (record[key] for key in ("name", "distribution", "version"))
     try:
         component = registry.find(kind, f"{distribution}:{name}")
     except ComponentError as error:
-        state_known = any(p.distribution == distribution and p.state != "ok" for p in registry.plugins)
-        if state_known:
+        if any(plugin.distribution == distribution and plugin.state != "ok" for plugin in registry.plugins):
             raise
-        mend = (
-            f"--plugin {distribution}"
-            if str(distribution).endswith(".py")
-            else f"pip install {distribution}=={version}"
-        )
         raise ComponentError(
             f"the model needs the {kind} {name!r} of {distribution} {version}, which is not installed",
-            hint=mend,
+            hint=_mend(record),
         ) from error
     if component.version != version:
-        import warnings
-
         warnings.warn(
             f"the model was saved with {distribution} {version}; {component.version} is installed",
+            PegboardWarning,
             stacklevel=4,
         )
     return component
@@ -180,11 +225,12 @@ def _load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokeniz
     factory: Any = registry.factory_of(choice.component)
     try:
         tokenizer = factory.load(folder, choice.options)
+        if not isinstance(tokenizer, Tokenizer):
+            raise TypeError(f"it is a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
     except PegboardError:
         raise
     except Exception as error:
         raise ArtifactError(f"the tokenizer can't be loaded: {error}", where=str(folder)) from error
-    assert isinstance(tokenizer, Tokenizer)
     return tokenizer
 
 
@@ -193,10 +239,10 @@ def _load_weights(network: ClassifierNetwork, folder: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    file = folder / "model.safetensors"
+    file = folder / _WEIGHTS
     try:
         weights = load_file(file)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
     wanted = {_saved_name(network.encoder, name): (name, tensor) for name, tensor in network.state_dict().items()}
     for problem, names in (
@@ -211,6 +257,8 @@ def _load_weights(network: ClassifierNetwork, folder: Path) -> None:
             raise ArtifactError(
                 f"{saved_name} has the shape {tuple(found.shape)}, not {tuple(tensor.shape)}", where=str(file)
             )
+        if found.is_floating_point() != tensor.is_floating_point():
+            raise ArtifactError(f"{saved_name} is of type {found.dtype}, not {tensor.dtype}", where=str(file))
         if found.is_floating_point() and not torch.isfinite(found).all():
             raise ArtifactError(f"{saved_name} holds values that are not numbers", where=str(file))
     network.load_state_dict({name: weights[saved_name] for saved_name, (name, _) in wanted.items()})
@@ -225,10 +273,12 @@ def _saved_name(encoder: Any, name: str) -> str:
 
 
 def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    names = config.get("id2label")
-    if not isinstance(names, dict) or sorted(names) != sorted(map(str, range(len(names)))) or len(names) < 2:
-        raise ArtifactError("has no usable id2label", where=f"{folder}/config.json")
-    return tuple(str(names[str(i)]) for i in range(len(names)))
+    """The names of `id2label`: at least two, distinct, numbered from 0 without a gap."""
+    named = config.get("id2label")
+    names: list[Any] = [named.get(str(i)) for i in range(len(named))] if isinstance(named, dict) else []
+    if len(names) < 2 or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ArtifactError("has no usable id2label", where=f"{folder}/{_CONFIG}")
+    return tuple(names)
 
 
 def _verify(folder: Path) -> None:
@@ -238,6 +288,9 @@ def _verify(folder: Path) -> None:
     sums = _read_json(folder / _MANIFEST).get("sha256")
     if not isinstance(sums, dict) or not sums:
         raise ArtifactError("lists no files", where=f"{folder}/{_MANIFEST}")
+    for name in (_CONFIG, _WEIGHTS):
+        if name not in sums:
+            raise ArtifactError(f"does not list {name}", where=f"{folder}/{_MANIFEST}")
     for name, expected in sums.items():
         file = folder / name
         if not re.fullmatch(r"[\w.-]+", name) or name in (".", "..") or file.is_symlink():
@@ -250,9 +303,6 @@ def _verify(folder: Path) -> None:
                 where=str(file),
                 hint="copy the model again, or train it again",
             )
-    for name in ("config.json", "model.safetensors"):
-        if name not in sums:
-            raise ArtifactError(f"does not list {name}", where=f"{folder}/{_MANIFEST}")
 
 
 def _read_json(file: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pegboard.artifact import SavedModel, load_model
 from pegboard.pipeline.predict import best_device, predict_outputs
 from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
+from pegboard.text.segments import as_arrow
 
 if TYPE_CHECKING:
     from pegboard.pipeline.data import LabelledSplit
@@ -60,11 +61,17 @@ class Classifier:
         return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-        """Blocks of a few thousand texts with their probabilities; memory stays flat for endless input."""
-        iterator = iter(texts)
+        """Blocks of a few thousand texts with their probabilities; memory stays flat for endless input.
+
+        Raises:
+            DataError: a text is missing or is not a Unicode string; `where` has its number.
+        """
+        iterator, first = iter(texts), 0
         while block := list(islice(iterator, _BLOCK)):
-            encoded = EncodedSplit(self.tokenizer.encode_batch(block), None, self.tokenizer.pad_id)
+            ids = self.tokenizer.encode_batch(as_arrow(block, first=first))
+            encoded = EncodedSplit(ids, None, self.tokenizer.pad_id)
             yield block, probabilities(predict_outputs(self._network, encoded))
+            first += len(block)
 
     def logits(self, split: LabelledSplit) -> npt.NDArray[np.float32]:
         """Logits float32 [rows, labels] for a whole split."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from pegboard.errors import RunError
 
-__all__ = ["atomic_file", "atomic_folder", "atomic_write"]
+__all__ = ["atomic_file", "atomic_folder", "atomic_write", "cannot_write", "remove", "remove_leftovers"]
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -33,15 +34,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     beside = _beside(path)
     try:
+        if path.is_dir():  # else that would be found only when the work is done
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync_file(beside)
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 @contextlib.contextmanager
@@ -59,25 +62,38 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield beside
         for file in sorted(beside.rglob("*")):
             if file.is_file():
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
+                _sync_file(file)
         _sync_folder(beside)
-        old = _beside(path)
-        if path.exists():
-            path.replace(old)
-        beside.replace(path)
-        _sync_folder(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        _take_place(beside, path)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder.
+
+    Raises:
+        RunError: it can't be removed.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"can't be removed: {error.strerror or error}", where=str(path)) from error
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left unfinished in `folder`."""
-    for leftover in folder.glob(".*.partial-*"):
-        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    """Remove what killed processes left unfinished anywhere under `folder`.
+
+    Raises:
+        RunError: something can't be removed.
+    """
+    for leftover in list(folder.rglob(".*.partial-????????")):
+        remove(leftover)
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:
@@ -89,8 +105,29 @@ def cannot_write(path: Path, error: OSError) -> RunError:
     )
 
 
+def _take_place(new: Path, path: Path) -> None:
+    """Rename `new` to `path`; the system can't exchange two folders, so the old one steps aside first."""
+    old = _beside(path)
+    if path.exists():
+        path.replace(old)
+    try:
+        new.replace(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        raise
+    _sync_folder(path.parent)
+    with contextlib.suppress(RunError):
+        remove(old)
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
+
+
+def _sync_file(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
 from pegboard.errors import ArtifactError, UsageError
-from pegboard.files import atomic_write, remove_leftovers
+from pegboard.files import atomic_write, remove, remove_leftovers
 from pegboard.recipe import Recipe
 from pegboard.toml import parse_toml, read_toml
 
@@ -24,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "run_recipe"]
 
-_RECIPE, _METRICS, _MODEL = "recipe.toml", "metrics.json", "model"
+_RECIPE, _METRICS, _MODEL, _LOCK = "recipe.toml", "metrics.json", "model", ".lock"
+_FILES = ("predictions", "checkpoints", "log.jsonl")
+_DATA = "resolved.data"
+_OR_AFRESH = "choose another folder with --out, or start afresh with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Run:
         Raises:
             ArtifactError: the folder is not a run, or an unfinished or damaged one.
         """
+        if not folder.is_dir():
+            raise ArtifactError("no such run folder", where=str(folder))
         if not (folder / _RECIPE).is_file():
             raise ArtifactError("is not a run folder: it has no recipe.toml", where=str(folder))
         if not (folder / _METRICS).is_file():
@@ -58,8 +62,10 @@ class Run:
             )
         try:
             metrics = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ArtifactError(f"can't be read: {error}", where=str(folder / _METRICS)) from None
+        if not isinstance(metrics, dict):
+            raise ArtifactError("is not a JSON object", where=str(folder / _METRICS))
         return cls(folder, metrics)
 
     @property
@@ -68,20 +74,37 @@ class Run:
         return self.folder / _MODEL
 
     def recipe_document(self) -> dict[str, Any]:
-        """The resolved recipe as a document."""
-        return read_toml(self.folder / _RECIPE)
+        """The resolved recipe as a document.
 
-    @property
-    def plugin_files(self) -> list[str]:
-        """One-file plugins the run was made with."""
-        return list(self.recipe_document().get("plugins", []))
+        Raises:
+            ArtifactError: it lacks what every run's recipe has.
+        """
+        document = read_toml(self.folder / _RECIPE)
+        wanted = {"seed": int, "dataset": dict, "resolved": dict}
+        if not all(isinstance(document.get(key), kind) for key, kind in wanted.items()):
+            raise ArtifactError("is not the recipe of a run", where=str(self.folder / _RECIPE))
+        return document
+
+    def plugin_files(self, given: Iterable[str] = ()) -> list[str]:
+        """The one-file plugins to load for this run: those given, and those it was made with.
+
+        Of the latter one is left out where a given one has its name, and where it is gone. A file that came with
+        the folder itself is never loaded unasked: a run folder is data, and may be a stranger's.
+        """
+        files = {Path(name).name: name for name in self.recipe_document().get("plugins", ()) if self._is_apart(name)}
+        files.update({Path(name).name: name for name in given})
+        return list(files.values())
+
+    def _is_apart(self, plugin: Any) -> bool:
+        path = Path(str(plugin))
+        return path.is_absolute() and path.is_file() and not path.resolve().is_relative_to(self.folder.resolve())
 
     def classifier(self, registry: Registry | None = None) -> Classifier:
         """The trained classifier; see `pegboard.load`."""
         from pegboard.classifier import Classifier
         from pegboard.plugins.registry import Registry
 
-        return Classifier.from_folder(self.model_folder, registry or Registry())
+        return Classifier.from_folder(self.model_folder, registry or Registry(self.plugin_files()))
 
 
 def run_recipe(
@@ -89,11 +112,13 @@ def run_recipe(
 ) -> Run:
     """Do all that a recipe says; continues an unfinished run of the same recipe.
 
+    A run that fails before it has anything to keep leaves no folder behind.
+
     Args:
         recipe: resolved.
         registry: the installed components.
         out: the run folder.
-        overwrite: remove what an earlier run left there.
+        overwrite: remove what an earlier run left there, once nothing of the request is found wrong.
         console: where a person reads along.
 
     Raises:
@@ -103,30 +128,41 @@ def run_recipe(
     from pegboard.pipeline.context import is_main_process
 
     if not is_main_process():
-        return _run_steps(recipe, registry, out, silent)
+        return _run_steps(recipe, registry, out, overwrite, silent)
     with _locked(out):
-        if overwrite:
-            _clear(out)
-        return _run_steps(recipe, registry, out, console)
+        return _run_steps(recipe, registry, out, overwrite, console)
 
 
-def _run_steps(recipe: Recipe, registry: Registry, out: Path, console: Console) -> Run:
+def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, console: Console) -> Run:
     from pegboard.pipeline.context import RunContext
     from pegboard.pipeline.data import load_data
     from pegboard.pipeline.evaluate import evaluate_and_finish
-    from pegboard.pipeline.fit import fit
+    from pegboard.pipeline.fit import assemble, fit
 
-    _check_free(out)
+    before = _recipe_in(out)
+    if before is not None and not overwrite:
+        _check_same_recipe(before, recipe, out)
+    complete = before is not None and not overwrite and _is_complete(out)
+    if not complete:
+        for choice in recipe.choices.values():
+            registry.factory_of(choice.component)  # a broken component is found before hours of reading data
     data = load_data(recipe["dataset"], registry, seed=recipe.seed, console=console)
     recipe = recipe.with_data(data.fingerprint)
-    if _same_recipe(out, recipe) and (out / _METRICS).is_file():
-        return Run(out, Run.open(out).metrics, was_complete=True)
+    if before is not None and not overwrite:
+        _check_same_data(before, recipe, out)
     run = RunContext(out, recipe, registry, console)
+    if complete:
+        if run.is_main:
+            remove(run.checkpoints)  # a kill right after metrics.json leaves them
+        return Run(out, Run.open(out).metrics, was_complete=True)
+    parts = assemble(recipe, registry, data, console)
     if run.is_main:
+        if overwrite:
+            _clear(out)
         remove_leftovers(out)
         atomic_write(out / _RECIPE, recipe.to_toml().encode())
         registry.lifecycle("pegboard_run_started", run=run)
-    figures = fit(recipe, registry, data, run)
+    figures = fit(parts, run)
     if not run.is_main:
         return Run(out, {"train": figures})
     metrics = evaluate_and_finish(run, data, figures)
@@ -134,10 +170,23 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, console: Console) 
     return Run(out, metrics)
 
 
-def _check_free(out: Path) -> None:
-    """The folder must be new, empty, or a run."""
-    if not out.is_dir() or (out / _RECIPE).is_file():
-        return
+def _is_complete(out: Path) -> bool:
+    """Whether nothing is left to do: a run whose model somebody removed is trained again."""
+    return (out / _METRICS).is_file() and (out / _MODEL / "manifest.json").is_file()
+
+
+def _recipe_in(out: Path) -> dict[str, Any] | None:
+    """The recipe of the run that the folder holds; `None` for a new or empty folder.
+
+    Raises:
+        UsageError: the folder holds something else, for example the user's project with a recipe of that name.
+    """
+    if not out.is_dir():
+        return None
+    if (out / _RECIPE).is_file():
+        document = read_toml(out / _RECIPE)
+        if isinstance(document.get("resolved"), dict):
+            return document
     foreign = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     if foreign:
         raise UsageError(
@@ -145,22 +194,32 @@ def _check_free(out: Path) -> None:
             where=str(out),
             hint="choose another with --out",
         )
+    return None
 
 
-def _same_recipe(out: Path, recipe: Recipe) -> bool:
-    """Whether the folder holds a run of this very recipe; raises when it holds one of another."""
-    if not (out / _RECIPE).is_file():
-        return False
-    before, now = _flat(read_toml(out / _RECIPE)), _flat(parse_toml(recipe.to_toml()))
-    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+def _check_same_recipe(before: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
+    """Raise where the folder's recipe differs, whatever the data are."""
+    there, now = _flat(before), _flat(parse_toml(recipe.to_toml()))
+    changed = sorted(key for key in (there.keys() | now.keys()) - {_DATA} if there.get(key) != now.get(key))
     if changed:
-        shown = "; ".join(f"{key}: {before.get(key)!r} there, {now.get(key)!r} now" for key in changed[:5])
+        shown = "; ".join(f"{key}: {_shown(there, key)} there, {_shown(now, key)} now" for key in changed[:5])
+        more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise UsageError(f"the folder holds a run of another recipe ({shown}{more})", where=str(out), hint=_OR_AFRESH)
+
+
+def _check_same_data(before: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
+    """Raise where the recipe is the folder's, but not the data."""
+    there, now = _flat(before).get(_DATA), recipe.data_fingerprint
+    if there != now:
         raise UsageError(
-            f"the folder holds a run of another recipe ({shown})",
+            f"the data have changed since this run was started ({there} then, {now} now)",
             where=str(out),
-            hint="choose another folder with --out, or start afresh with --overwrite",
+            hint=_OR_AFRESH,
         )
-    return True
+
+
+def _shown(flat: Mapping[str, Any], key: str) -> str:
+    return repr(flat[key]) if key in flat else "nothing"
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -174,10 +233,12 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _clear(out: Path) -> None:
-    if (out / _RECIPE).is_file():
-        for path in out.iterdir():
-            if path.name != ".lock":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Remove an earlier run; the recipe goes last, so that a kill leaves something that still counts as a run.
+
+    What else lies in the folder is not ours to remove.
+    """
+    for name in (_METRICS, *_FILES, _MODEL, _RECIPE):
+        remove(out / name)
 
 
 @contextmanager
@@ -185,16 +246,10 @@ def _locked(out: Path) -> Iterator[None]:
     """Only one process trains into a folder; the operating system frees the lock of one that was killed."""
     from filelock import FileLock, Timeout
 
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"the run folder can't be made: {error.strerror}",
-            where=str(out),
-            hint="choose another with --out",
-        ) from None
-    lock = FileLock(out / ".lock")
-    try:
+        lock = FileLock(out / _LOCK)
         lock.acquire(timeout=0)
     except Timeout:
         raise UsageError(
@@ -203,16 +258,24 @@ def _locked(out: Path) -> Iterator[None]:
             hint="wait for it or choose another --out",
         ) from None
     except OSError as error:
+        _remove_empty(made)
         raise UsageError(
-            f"the run folder is not writable: {error.strerror}",
-            where=str(out),
-            hint="choose another with --out",
+            f"can't be a run folder: {error.strerror or error}", where=str(out), hint="choose another with --out"
         ) from None
     try:
         yield
+    except BaseException:
+        if {path.name for path in out.iterdir()} <= {_RECIPE, _LOCK}:
+            (out / _RECIPE).unlink(missing_ok=True)
+        raise
     finally:
+        with suppress(OSError):  # removed while it is held: who waits for it finds that out and makes a new one
+            (out / _LOCK).unlink(missing_ok=True)
         lock.release()
-        (out / ".lock").unlink(missing_ok=True)
-        with_nothing = out.is_dir() and not any(out.iterdir())
-        if with_nothing:
-            out.rmdir()
+        _remove_empty(made)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

@@ -13,7 +13,7 @@ from pegboard.console import Console
 if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
 
-__all__ = ["choice_options", "console", "open_registry", "plugin_option", "print_json", "report", "table"]
+__all__ = ["choice_options", "console", "open_registry", "plugin_option", "print_json", "table"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -81,44 +81,4 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), numbers:
         lines.append("  ".join(cells).rstrip())
     if header:
         lines[0] = click.style(lines[0], bold=True)
-    return "\n".join(lines)
-
-
-def report(metrics: dict[str, Any]) -> str:
-    """What a person wants to know of `metrics.json`: splits, classes, and what was taken for what."""
-    splits = sorted(metrics, key=("train", "validation", "test").index)
-    overview = table(
-        [
-            [
-                name,
-                *(f"{metrics[name][key]:.4f}" for key in ("accuracy", "macro_f1", "loss")),
-                f"{metrics[name]['rows']:,}",
-            ]
-            for name in splits
-        ],
-        header=["split", "accuracy", "macro F1", "loss", "rows"],
-        numbers=True,
-    )
-    last = metrics[splits[-1]]
-    classes = table(
-        [
-            [name, *(f"{figures[key]:.3f}" for key in ("precision", "recall", "f1")), f"{figures['support']:,}"]
-            for name, figures in last["per_class"].items()
-        ],
-        header=[f"label ({splits[-1]})", "precision", "recall", "F1", "rows"],
-        numbers=True,
-    )
-    return f"{overview}\n\n{classes}\n\n{confusion(list(last['per_class']), last['confusion'])}"
-
-
-def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
-    """The confusion matrix: a row a true label, a column a prediction, the right ones in bold."""
-    short = [name if len(name) <= 12 else f"{name[:11]}…" for name in names]
-    width = max(4, *(len(name) for name in short), *(len(f"{count:,}") for row in matrix for count in row))
-    first = max(len(name) for name in ("true \\ predicted", *short))
-    lines = [click.style("true \\ predicted".ljust(first) + "".join(f"  {name:>{width}}" for name in short), bold=True)]
-    for i, (name, row) in enumerate(zip(short, matrix, strict=True)):
-        cells = [f"  {count:>{width},}" if count else f"  {'·':>{width}}" for count in row]
-        cells[i] = click.style(cells[i], bold=True, fg="green")
-        lines.append(name.ljust(first) + "".join(cells))
     return "\n".join(lines)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from pegboard.cli.common import console, open_registry, plugin_option, print_json, report
+from pegboard.cli.common import console, open_registry, plugin_option, print_json
 from pegboard.cli.lazy import Command
+from pegboard.cli.report import report
 
 __all__ = ["evaluate"]
 
@@ -31,7 +32,7 @@ def evaluate(
     from pegboard.run import Run
 
     opened = Run.open(Path(run))
-    registry = open_registry([*opened.plugin_files, *plugins])
+    registry = open_registry(opened.plugin_files(plugins))
     name, metrics = evaluate_run(opened, registry, dataset, split=split, settings=settings, console=console())
     if as_json:
         print_json(metrics)

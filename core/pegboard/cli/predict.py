@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +42,30 @@ def predict(
     """
     from pegboard.api import load_with
     from pegboard.text.reading import read_texts
-    from pegboard.text.writing import writer_for
+    from pegboard.text.writing import check_target, writer_for
 
     if bool(texts) == bool(input_file):
         raise UsageError("give either texts or --input FILE", hint=f'pegboard predict {run} "some text"')
+    if as_json and output_file not in (None, "-"):
+        raise UsageError("--json writes to stdout, --output to a file", hint="leave one of them out")
+    source: Any = texts or read_texts(input_file or "-", column)
+    check_target(output_file or "-")
     classifier = load_with(Path(run), plugins, open_registry)
-    source: Any = iter(texts) if texts else read_texts(input_file or "-", column)
-    human = output_file is None and not as_json and bool(texts)
-    if human:
-        for text in source:
-            click.echo(_for_a_person(text, classifier.predict_proba([text])[0], classifier.label_names, top))
+    if texts and output_file is None and not as_json:
+        for text, row in zip(texts, classifier.predict_proba(texts), strict=True):
+            click.echo(_for_a_person(text, row, classifier.label_names, top))
         return
     with writer_for(output_file or "-", classifier.label_names, top) as write:
         for block, probabilities in classifier.stream(source):
             write(block, probabilities)
-    sys.stdout.flush()
 
 
 def _for_a_person(text: str, probabilities: Any, names: Any, top: int | None) -> str:
-    order = probabilities.argsort()[::-1][: top or len(names)]
+    """The best label, and a bar for each; a long text, or one of many lines, is cut to one line."""
+    order = (-probabilities).argsort(kind="stable")[: top or len(names)]
     best = int(order[0])
-    shown = text if len(text) <= 80 else f"{text[:79]}…"
+    shown = " ".join(text.split())
+    shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
     lines = [f"{click.style(names[best], bold=True)}  {probabilities[best]:.3f}  {shown}"]
     width = max(len(names[i]) for i in order)
     for i in order:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from pegboard.cli.common import choice_options, console, open_registry, print_json, report
+from pegboard.cli.common import choice_options, console, open_registry, print_json
 from pegboard.cli.lazy import Command
+from pegboard.cli.report import report
 
 __all__ = ["train"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, Progress, silent
+from pegboard.files import cannot_write
 
 if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
@@ -58,10 +59,18 @@ class RunContext:
         return self.folder / "checkpoints"
 
     def log(self, **record: Any) -> None:
-        """Append one line to `log.jsonl`."""
+        """Append one line to `log.jsonl`.
+
+        Raises:
+            RunError: it can't be written.
+        """
         if self.is_main:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            file = self.folder / "log.jsonl"
+            try:
+                with file.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(record) + "\n")
+            except OSError as error:
+                raise cannot_write(file, error) from error
 
     def progress(self, description: str, total: int, done: int = 0) -> AbstractContextManager[Progress]:
         """A progress bar over `total` examples."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pegboard.console import Console, silent
-from pegboard.errors import ComponentError, DataError, PegboardError, one_of
+from pegboard.errors import DataError, one_of
+from pegboard.pipeline.blame import blaming
 from pegboard.recipe import Choice
 
 if TYPE_CHECKING:
@@ -67,51 +69,58 @@ def load_data(
         DataError: the data can't be used.
         ComponentError: the data set's plugin is broken.
     """
-    loaded = _load(choice, registry)
+    loaded = _load(choice, registry, console)
     names = _label_names(loaded, choice.component.qualified_name)
-    splits = {name: _checked(loaded[name], name, names) for name in SPLITS if name in loaded}
+    splits = {name: _checked(split, name, names) for name, split in loaded.items()}
     if cut:
-        _check_train(splits, names)
+        _check_train(splits, names, console)
         splits = _with_missing_splits(splits, choice.options, seed, console)
     return LabelledData(splits, names, _fingerprint(splits, names))
 
 
-def _load(choice: Choice, registry: Registry) -> datasets.DatasetDict:
-    component = choice.component
-    source = registry.factory_of(component)(choice.options)
-    try:
+def _load(choice: Choice, registry: Registry, console: Console) -> dict[str, datasets.Dataset]:
+    """The splits that are used, in their usual order; a split of another name is left out, and that is said."""
+    import datasets
+
+    with blaming(choice.component):
+        source: Any = registry.factory_of(choice.component)(choice.options)
         loaded = source.load()
-    except PegboardError:
-        raise
-    except Exception as error:
-        raise ComponentError(
-            f"the dataset {component.name!r} of {component.distribution} {component.version} failed: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not hasattr(loaded, "keys") or not set(loaded) & set(SPLITS):
-        found = ", ".join(loaded) if hasattr(loaded, "keys") else type(loaded).__name__
-        raise DataError(f"a data set has the splits {', '.join(SPLITS)}, this one gave {found}")
-    return loaded
+        if not isinstance(loaded, Mapping):
+            raise TypeError(f"load() gave a {type(loaded).__name__}, not a datasets.DatasetDict")
+        for name, split in loaded.items():
+            if not isinstance(split, datasets.Dataset):
+                raise TypeError(f"its split {name!r} is a {type(split).__name__}, not a datasets.Dataset")
+    used = {name: loaded[name] for name in SPLITS if name in loaded}
+    others = sorted(set(loaded) - set(used))
+    if not used:
+        raise DataError(
+            f"there is no split {' or '.join(SPLITS)}, only {', '.join(others) or 'none at all'}",
+            where=choice.component.qualified_name,
+        )
+    if others:
+        console.note(f"note: not used: the split {' and '.join(others)}")
+    return used
 
 
-def _label_names(loaded: datasets.DatasetDict, who: str) -> tuple[str, ...]:
-    named: dict[str, Sequence[str]] = {}
-    for split in loaded:
+def _label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, ...]:
+    named: dict[str, list[str]] = {}
+    for name, split in loaded.items():
         for column in ("text", "label"):
-            if column not in loaded[split].column_names:
+            if column not in split.column_names:
                 raise DataError(
                     f"the split has no column {column!r}",
-                    where=f"{who}, {split}",
-                    hint=one_of(column, loaded[split].column_names),
+                    where=f"{who}, {name}",
+                    hint=one_of(column, split.column_names),
                 )
-        feature: Any = loaded[split].features["label"]
+        feature: Any = split.features["label"]
         if not hasattr(feature, "names"):
-            raise DataError("the column 'label' must be a ClassLabel", where=f"{who}, {split}")
-        named[split] = feature.names
-    first, *others = named.values()
-    if any(list(other) != list(first) for other in others):
-        raise DataError("the splits disagree on the labels", where=who)
-    return tuple(first)
+            raise DataError("the column 'label' must be a ClassLabel", where=f"{who}, {name}")
+        named[name] = list(feature.names)
+    (first, names), *others = named.items()
+    for name, other in others:
+        if other != names:
+            raise DataError(f"{first} and {name} disagree on the labels: {names} and {other}", where=who)
+    return tuple(names)
 
 
 def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> LabelledSplit:
@@ -121,25 +130,29 @@ def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> 
     from pegboard.text.segments import as_arrow
 
     table = split.with_format("arrow")[:]
-    texts = as_arrow(table.column("text"))
-    label_column = table.column("label")
-    if label_column.null_count:
-        row = label_column.is_null().to_numpy().argmax()
-        raise DataError("the label is missing", where=f"{name}, row {row}")
-    labels = label_column.to_numpy().astype(np.int64)
+    if not len(table):
+        raise DataError("the split has no rows", where=name)
+    for column in ("text", "label"):
+        missing = table.column(column).is_null().to_numpy()
+        if missing.any():
+            raise DataError(f"the {column} is missing", where=f"{name}, row {missing.argmax()}")
+    try:
+        texts = as_arrow(table.column("text"))
+    except DataError as error:
+        raise DataError(error.what, where=f"{name}, column 'text'", hint=error.hint) from None
+    labels = table.column("label").to_numpy().astype(np.int64)
     outside = (labels < 0) | (labels >= len(label_names))
     if outside.any():
         row = int(outside.argmax())
-        raise DataError(f"label {labels[row]} has no name", where=f"{name}, row {row}")
+        hint = "-1 often stands for a label kept secret: leave that split out" if labels[row] == -1 else None
+        raise DataError(f"label {labels[row]} has no name", where=f"{name}, row {row}", hint=hint)
     blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
     if blank.any():
-        raise DataError("the text is empty", where=f"{name}, row {int(blank.argmax())}")
-    if not len(labels):
-        raise DataError("the split has no rows", where=name)
+        raise DataError("the text is empty", where=f"{name}, row {blank.argmax()}", hint="remove the row or mend it")
     return LabelledSplit(texts, labels)
 
 
-def _check_train(splits: dict[str, LabelledSplit], names: Sequence[str]) -> None:
+def _check_train(splits: Mapping[str, LabelledSplit], names: Sequence[str], console: Console) -> None:
     if "train" not in splits:
         raise DataError(
             f"there is no train split, only {', '.join(splits)}", hint="to evaluate use `pegboard evaluate`"
@@ -159,6 +172,10 @@ def _check_train(splits: dict[str, LabelledSplit], names: Sequence[str]) -> None
                 hint=f"add rows of it to train or remove it from {split}; train has "
                 + ", ".join(names[i] for i in sorted(present)),
             )
+    absent = [name for i, name in enumerate(names) if i not in present]
+    if absent:
+        shown = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        console.note(f"note: no row has the label {shown}: it can't be learned, and counts 0 in the macro F1")
 
 
 def _with_missing_splits(
@@ -173,7 +190,7 @@ def _with_missing_splits(
         if not len(parts[name]):
             raise DataError(
                 f"train has too few rows to cut a {name} split from it ({len(train)})",
-                hint=f"give a {name} split, or at least {int(1 / shares[name]) + 1} rows of a label",
+                hint=f"give a {name} split, or at least {int(0.5 / shares[name]) + 1} rows of a label",
             )
     cut = {name: LabelledSplit(train.texts.take(rows), train.labels[rows]) for name, rows in parts.items()}
     sizes = " and ".join(f"{name} ({len(cut[name]):,} rows)" for name in shares)
@@ -197,16 +214,20 @@ def _stratified(labels: npt.NDArray[np.int64], shares: dict[str, float], seed: i
     return {name: np.sort(np.concatenate(rows)).astype(np.int64) for name, rows in taken.items()}
 
 
-def _fingerprint(splits: dict[str, LabelledSplit], names: Sequence[str]) -> str:
+def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> str:
     """A hash of texts, labels, their order and the labels' names; nothing else, so a copied file keeps it."""
-    import pyarrow.compute as pc
-
-    digest = hashlib.sha256("\0".join(names).encode())
+    digest = hashlib.sha256(json.dumps(names).encode())
     for name, split in splits.items():
-        lengths = pc.binary_length(split.texts).to_numpy().astype(np.int64)
+        offsets, data = _offsets_and_bytes(split.texts)
         digest.update(f"\n{name} {len(split)}\n".encode())
-        digest.update(lengths.tobytes())
-        for text in ("".join(split.texts[i : i + 10_000].to_pylist()) for i in range(0, len(split), 10_000)):
-            digest.update(text.encode())
+        digest.update((offsets - offsets[0]).tobytes())
+        digest.update(data[offsets[0] : offsets[-1]])
         digest.update(split.labels.tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _offsets_and_bytes(texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], memoryview]:
+    """Where each text starts and ends in the column's bytes, and these bytes, uncopied; a slice shares them all."""
+    _, offsets, data = texts.buffers()
+    own = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return own, memoryview(data if data is not None else b"")

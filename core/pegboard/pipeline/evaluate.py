@@ -64,19 +64,24 @@ def evaluate_run(
 
     Raises:
         DataError: the data are unusable, or have a label that the model does not know.
-        UsageError: there is no such split, or the run's own data have changed.
+        UsageError: there is no such split, a setting is none of the data set's, or the run's own data have changed.
     """
     if split not in SPLITS:
         raise UsageError(f"there is no split {split!r}", where="--split", hint=one_of(split, SPLITS))
-    document: dict[str, Any] = {"dataset": {"name": dataset}} if dataset else {}
     recipe = run.recipe_document()
-    document.setdefault("dataset", recipe["dataset"])
+    document = {"dataset": {"name": dataset} if dataset else _own_dataset(recipe)}
     for setting in settings:
         set_value(document, setting)
+    if document.keys() != {"dataset"}:
+        raise UsageError("only options of the data set can be set here", hint="--set dataset.text_column=…")
     choice = resolve_dataset(document, registry)
     data = load_data(choice, registry, seed=recipe["seed"], console=console, cut=dataset is None)
     if dataset is None and data.fingerprint != recipe["resolved"]["data"]:
-        raise UsageError("the data have changed since the run was trained", hint="name them to measure on them anyway")
+        raise UsageError(
+            "the data have changed since the run was trained",
+            where=str(run.folder),
+            hint=f"name them to measure on them anyway: pegboard evaluate {run.folder} DATASET",
+        )
     name = split if split in data.splits or len(data.splits) > 1 else next(iter(data.splits))
     if name not in data.splits:
         raise UsageError(f"the data have no split {split!r}", hint=f"known: {', '.join(data.splits)}")
@@ -110,6 +115,13 @@ def write_predictions(
     except OSError as error:
         raise cannot_write(file.parent, error) from error
     atomic_write(file, sink.getvalue().to_pybytes())
+
+
+def _own_dataset(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's data set, by its qualified name: another plugin may have come to claim the bare one."""
+    table = recipe["dataset"]
+    distribution = recipe["resolved"]["dataset"].partition("==")[0]
+    return {**table, "name": f"{distribution}:{table['name']}"}
 
 
 def _with_labels_of(classifier: Classifier, data: LabelledData, name: str) -> LabelledSplit:

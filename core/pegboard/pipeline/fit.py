@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pegboard.artifact import save_model
+from pegboard.console import Console, silent
+from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.contracts.trainer import Trainer
-from pegboard.errors import ComponentError, PegboardError
+from pegboard.errors import RunError
+from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.model import build_network, seed_everything
 from pegboard.pipeline.tokens import encode_split, train_tokenizer
-from pegboard.recipe import Choice, Recipe
+from pegboard.recipe import Recipe
 from pegboard.tasks.classify import ClassificationData
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from pegboard.pipeline.context import RunContext
     from pegboard.pipeline.data import LabelledData
     from pegboard.plugins.registry import Registry
+    from pegboard.tasks.network import ClassifierNetwork
 
-__all__ = ["fit"]
+__all__ = ["Parts", "assemble", "fit"]
 
 
-def fit(recipe: Recipe, registry: Registry, data: LabelledData, run: RunContext) -> dict[str, Any]:
-    """Train the tokenizer, build the network, train it, and save the model; gives the training's figures."""
+@dataclass(frozen=True)
+class Parts:
+    """All that training needs, built and fitting together."""
+
+    tokenizer: Tokenizer
+    network: ClassifierNetwork
+    trainer: Trainer
+    data: ClassificationData
+
+
+def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Console = silent) -> Parts:
+    """Train the tokenizer, encode the data, build network and trainer. Writes nothing.
+
+    Raises:
+        RecipeError: the parts do not fit each other.
+        ComponentError: one of them is broken.
+    """
     tokenizer = train_tokenizer(recipe["tokenizer"], registry, data)
     encoded = ClassificationData(
-        encode_split(tokenizer, data.splits["train"]),
-        encode_split(tokenizer, data.splits["validation"]),
+        encode_split(recipe["tokenizer"], tokenizer, data.splits["train"]),
+        encode_split(recipe["tokenizer"], tokenizer, data.splits["validation"]),
         data.label_names,
     )
-    assert encoded.train.labels is not None
-    run.console.note(
+    console.note(
         f"{len(encoded.train):,} training texts, {int(encoded.train.lengths.sum()):,} tokens, "
         f"vocabulary {tokenizer.vocab_size:,}, {len(data.label_names)} labels"
     )
@@ -45,39 +63,50 @@ def fit(recipe: Recipe, registry: Registry, data: LabelledData, run: RunContext)
         task=recipe.task,
         train_labels=encoded.train.labels,
     )
-    figures = _train(recipe["trainer"], registry, network, encoded, run)
+    choice = recipe["trainer"]
+    with blaming(choice.component):
+        trainer: Any = registry.factory_of(choice.component)(choice.options)
+        if not isinstance(trainer, Trainer):
+            raise TypeError(f"the factory gave a {type(trainer).__name__}, not a pegboard.Trainer")
+    return Parts(tokenizer, network, trainer, encoded)
+
+
+def fit(parts: Parts, run: RunContext) -> dict[str, Any]:
+    """Train the network and save the model; gives the training's figures for `metrics.json`.
+
+    Raises:
+        RunError: the weights came out as no numbers, or the model can't be written.
+        ComponentError: trainer or encoder raised something.
+    """
+    start = time.perf_counter()
+    encoder = run.recipe["encoder"].component.name
+    with blaming(run.recipe["trainer"].component, doing=f"while it trained the encoder {encoder!r}"):
+        figures = dict(parts.trainer.fit(parts.network, parts.data, run))
+        json.dumps(figures, allow_nan=False)  # better now than when metrics.json is written
+    _check_finite(parts.network)
     if run.is_main:
         save_model(
-            Path(run.folder / "model"),
-            recipe=recipe,
-            tokenizer=tokenizer,
-            network=network,
-            label_names=data.label_names,
+            run.folder / "model",
+            recipe=run.recipe,
+            tokenizer=parts.tokenizer,
+            network=parts.network,
+            label_names=parts.data.label_names,
         )
     return {
-        **figures,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "seconds": time.perf_counter() - start,
+        "parameters": sum(p.numel() for p in parts.network.parameters()),
         "peak_memory_bytes": _peak_memory(),
+        **figures,
     }
 
 
-def _train(
-    choice: Choice, registry: Registry, network: nn.Module, data: ClassificationData, run: RunContext
-) -> dict[str, Any]:
-    component = choice.component
-    try:
-        trainer: Any = registry.factory_of(component)(choice.options)
-        if not isinstance(trainer, Trainer):
-            raise TypeError(f"the factory gave a {type(trainer).__name__}, not a pegboard.Trainer")
-        return dict(trainer.fit(network, data, run))
-    except PegboardError:
-        raise
-    except Exception as error:
-        raise ComponentError(
-            f"training with the trainer {component.name!r} of {component.distribution} {component.version} "
-            f"failed: {type(error).__name__}: {error}",
-            hint="run with --debug to see where",
-        ) from error
+def _check_finite(network: ClassifierNetwork) -> None:
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise RunError(
+                f"training ended with weights that are not numbers ({name}); nothing was saved",
+                hint="lower the learning rate, or clip the gradients",
+            )
 
 
 def _peak_memory() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pegboard.contracts.tokenizer import VocabInfo
-from pegboard.errors import ComponentError, PegboardError, RecipeError
+from pegboard.errors import RecipeError
+from pegboard.pipeline.blame import blaming
 from pegboard.recipe import Choice
 from pegboard.tasks.options import ClassifyOptions
 
@@ -81,9 +81,9 @@ def build_network(
 
 
 def _build_encoder(choice: Choice, registry: Registry, vocab: VocabInfo, saved: Path | None) -> Any:
-    component = choice.component
-    factory: Any = registry.factory_of(component)
-    try:
+    factory: Any = registry.factory_of(choice.component)
+    hint = "it is called with (options, vocab), and has hidden_size and max_length; --debug shows where it failed"
+    with blaming(choice.component, hint=hint):
         if saved is not None and hasattr(factory, "from_saved"):
             encoder = factory.from_saved(choice.options, vocab, saved)
         else:
@@ -91,14 +91,4 @@ def _build_encoder(choice: Choice, registry: Registry, vocab: VocabInfo, saved: 
         for attribute in ("hidden_size", "max_length"):
             if not hasattr(encoder, attribute):
                 raise TypeError(f"the encoder has no attribute {attribute!r}")
-    except PegboardError:
-        raise
-    except Exception as error:
-        wants = ""
-        if isinstance(error, TypeError) and inspect.isclass(factory):
-            wants = f"; it is called as {factory.__name__}(options, vocab)"
-        raise ComponentError(
-            f"the encoder {component.name!r} of {component.distribution} {component.version} failed: "
-            f"{type(error).__name__}: {error}{wants}"
-        ) from error
     return encoder

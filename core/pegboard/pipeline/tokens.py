@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pegboard.contracts.tokenizer import Tokenizer
-from pegboard.errors import ComponentError, PegboardError
+from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.data import LabelledData, LabelledSplit
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
@@ -22,22 +22,25 @@ def train_tokenizer(choice: Choice, registry: Registry, data: LabelledData) -> T
     Raises:
         ComponentError: the plugin is broken, or its factory gave something else than a tokenizer.
     """
-    component = choice.component
-    try:
-        tokenizer: Any = registry.factory_of(component)(choice.options)
+    with blaming(choice.component):
+        tokenizer: Any = registry.factory_of(choice.component)(choice.options)
         if not isinstance(tokenizer, Tokenizer):
             raise TypeError(f"the factory gave a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
         tokenizer.train(data.splits["train"].texts)
-    except PegboardError:
-        raise
-    except Exception as error:
-        raise ComponentError(
-            f"the tokenizer {component.name!r} of {component.distribution} {component.version} failed: "
-            f"{type(error).__name__}: {error}"
-        ) from error
     return tokenizer
 
 
-def encode_split(tokenizer: Tokenizer, split: LabelledSplit) -> EncodedSplit:
-    """The split as ids, with its labels."""
-    return EncodedSplit(tokenizer.encode_batch(split.texts), split.labels, tokenizer.pad_id)
+def encode_split(choice: Choice, tokenizer: Tokenizer, split: LabelledSplit) -> EncodedSplit:
+    """The split as ids, with its labels.
+
+    Raises:
+        ComponentError: the tokenizer breaks its contract, which an embedding would only notice as a bad index.
+    """
+    with blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"):
+        encoded = EncodedSplit(tokenizer.encode_batch(split.texts), split.labels, tokenizer.pad_id)
+        if len(encoded) != len(split):
+            raise ValueError(f"it gave {len(encoded)} rows of ids for {len(split)} texts")
+        low, high = encoded.id_range()
+        if low < 0 or high >= tokenizer.vocab_size:
+            raise ValueError(f"it gave ids from {low} to {high}, but its vocab_size is {tokenizer.vocab_size}")
+    return encoded

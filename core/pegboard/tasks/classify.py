@@ -39,6 +39,10 @@ class EncodedSplit:
         """Number of rows."""
         return len(self.lengths)
 
+    def id_range(self) -> tuple[int, int]:
+        """The smallest and the largest id; 0 and 0 where there are none."""
+        return int(self._values.min(initial=0)), int(self._values.max(initial=0))
+
     def collate(self, rows: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` int64 [batch, time], and `labels` int64 [batch] where there are any.
 

@@ -40,8 +40,12 @@ class Segments(NamedTuple):
         return times
 
 
-def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
+def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, first: int = 0) -> pa.LargeStringArray:
     """Texts as one Arrow array of `large_string`; a single string counts as one text.
+
+    Args:
+        texts: the texts.
+        first: the number of the first one in what the caller was given, for the message of an error.
 
     Raises:
         DataError: a text is missing, is not a string, or holds a lone surrogate (which has no UTF-8 form).
@@ -51,9 +55,9 @@ def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeStrin
         LargeStringDataType(large_string)
     """
     if not isinstance(texts, (pa.Array, pa.ChunkedArray)):
-        return _array_of_strings([texts] if isinstance(texts, str) else list(texts))
+        return _array_of_strings([texts] if isinstance(texts, str) else list(texts), first)
     if texts.null_count:
-        raise DataError("a text is missing", where=f"texts[{_first_null(texts)}]")
+        raise DataError("a text is missing", where=f"texts[{first + _first_null(texts)}]")
     if len(texts) and not _is_text(texts.type):
         raise DataError(f"expected a column of text, not of {texts.type}")
     texts = texts.cast(pa.large_string())
@@ -66,15 +70,15 @@ def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeStrin
     return texts
 
 
-def _array_of_strings(texts: list[Any]) -> pa.LargeStringArray:
-    for position, text in enumerate(texts):
+def _array_of_strings(texts: list[Any], first: int) -> pa.LargeStringArray:
+    for position, text in enumerate(texts, start=first):
         if not isinstance(text, str):
             what = "a text is missing" if text is None else f"expected a string, not {type(text).__name__}"
             raise DataError(what, where=f"texts[{position}]")
     try:
         return pa.array(texts, pa.large_string())
     except UnicodeEncodeError:
-        position, text = next((i, text) for i, text in enumerate(texts) if _lone_surrogate(text) >= 0)
+        position, text = next((i, text) for i, text in enumerate(texts, first) if _lone_surrogate(text) >= 0)
         raise DataError(
             f"character {_lone_surrogate(text)} is a lone surrogate, which is not Unicode text",
             where=f"texts[{position}]",

@@ -16,12 +16,30 @@ import numpy.typing as npt
 from pegboard.errors import UsageError
 from pegboard.files import atomic_file
 
-__all__ = ["writer_for"]
+__all__ = ["check_target", "writer_for"]
 
 Probabilities = npt.NDArray[np.float32]
 Write = Callable[[Sequence[str], Probabilities], None]
 
 _KINDS = (".jsonl", ".csv", ".tsv", ".parquet")
+_DIGITS = 6
+"""decimal places of a probability in text; more would be noise of the device"""
+
+
+def check_target(target: str) -> None:
+    """Refuse a name that nothing can be written to, before any work is done.
+
+    Raises:
+        UsageError: the suffix is not known, or the folder is not there.
+    """
+    if target == "-":
+        return
+    path = Path(target).expanduser()
+    if path.suffix.lower() not in _KINDS:
+        raise UsageError("is of no kind that can be written", where=target, hint=f"known: {', '.join(_KINDS)}")
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise UsageError(what, where=target, hint="name a file in a folder that exists")
 
 
 @contextmanager
@@ -36,35 +54,36 @@ def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Ite
         top: keep the probabilities of the most probable labels only.
 
     Raises:
-        UsageError: the suffix is not known.
+        UsageError: the suffix is not known, or the folder is not there.
         RunError: the file can't be written.
     """
+    check_target(target)
     if target == "-":
         yield _json_lines(sys.stdout, names, top)
+        sys.stdout.flush()
         return
     path = Path(target).expanduser()
-    if path.suffix not in _KINDS:
-        raise UsageError("is of no kind that can be written", where=target, hint=f"known: {', '.join(_KINDS)}")
+    kind = path.suffix.lower()
     with atomic_file(path) as beside:
-        if path.suffix == ".parquet":
+        if kind == ".parquet":
             with _parquet(beside, names, top) as write:
                 yield write
             return
         with beside.open("w", encoding="utf-8", newline="") as stream:
-            if path.suffix == ".jsonl":
+            if kind == ".jsonl":
                 yield _json_lines(stream, names, top)
             else:
-                yield _delimited(stream, names, top, "\t" if path.suffix == ".tsv" else ",")
+                yield _delimited(stream, names, top, "\t" if kind == ".tsv" else ",")
 
 
 def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write:
     def write(texts: Sequence[str], probabilities: Probabilities) -> None:
         for text, row in zip(texts, probabilities, strict=True):
-            order = row.argsort()[::-1][:top]
+            order = _best(row, top)
             record = {
                 "text": text,
                 "prediction": names[order[0]],
-                "probabilities": {names[i]: round(float(row[i]), 6) for i in order},
+                "probabilities": {names[i]: round(float(row[i]), _DIGITS) for i in order},
             }
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
@@ -72,12 +91,14 @@ def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write
 
 
 def _delimited(stream: IO[str], names: Sequence[str], top: int | None, delimiter: str) -> Write:
-    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+    # Quoting every text, since the csv module leaves a lone carriage return unquoted, which ends a row for a reader.
+    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["text", "prediction", *_columns(names, top)])
 
     def write(texts: Sequence[str], probabilities: Probabilities) -> None:
         for text, row in zip(texts, probabilities, strict=True):
-            writer.writerow([text, names[int(row.argmax())], *_cells(row, names, top)])
+            cells = [round(cell, _DIGITS) if isinstance(cell, float) else cell for cell in _cells(row, names, top)]
+            writer.writerow([text, names[int(row.argmax())], *cells])
 
     return write
 
@@ -88,17 +109,24 @@ def _parquet(path: Path, names: Sequence[str], top: int | None) -> Iterator[Writ
     import pyarrow.parquet as pq
 
     columns = _columns(names, top)
-    types = [pa.float32() if name.startswith("probability") else pa.string() for name in columns]
+    numeric = [top is None or place % 2 == 1 for place in range(len(columns))]
+    types = [pa.float32() if is_number else pa.string() for is_number in numeric]
     schema = pa.schema([("text", pa.large_string()), ("prediction", pa.string()), *zip(columns, types, strict=True)])
     with pq.ParquetWriter(path, schema) as writer:
 
         def write(texts: Sequence[str], probabilities: Probabilities) -> None:
             predictions = [names[i] for i in probabilities.argmax(axis=-1)]
-            cells = list(zip(*(_cells(row, names, top) for row in probabilities), strict=True))
-            arrays = [pa.array(list(column), type_) for column, type_ in zip(cells, types, strict=True)]
+            cells = zip(*(_cells(row, names, top) for row in probabilities), strict=True)
+            arrays = [pa.array(column, type_) for column, type_ in zip(cells, types, strict=True)]
             writer.write_table(pa.table([pa.array(texts, pa.large_string()), predictions, *arrays], schema=schema))
 
         yield write
+
+
+def _best(row: npt.NDArray[np.float32], top: int | None) -> npt.NDArray[np.int64]:
+    """Labels by falling probability; of equal ones the first comes first, as with argmax."""
+    order: npt.NDArray[np.int64] = np.argsort(-row, kind="stable")[:top]
+    return order
 
 
 def _columns(names: Sequence[str], top: int | None) -> list[str]:
@@ -110,5 +138,5 @@ def _columns(names: Sequence[str], top: int | None) -> list[str]:
 
 def _cells(row: npt.NDArray[np.float32], names: Sequence[str], top: int | None) -> list[Any]:
     if top is None:
-        return [round(float(p), 6) for p in row]
-    return [cell for i in row.argsort()[::-1][:top] for cell in (names[i], round(float(row[i]), 6))]
+        return row.tolist()  # type: ignore[no-any-return]
+    return [cell for i in _best(row, top) for cell in (names[i], float(row[i]))]
