@@ -1,0 +1,115 @@
+"""What the tests of the core share: the command line in this process, and one small trained run."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import pegboard
+import pytest
+from pegboard.cli.main import main
+from pegboard.console import silent
+
+HERE = Path(__file__).parent
+TOY = str(HERE / "toy_plugin.py")
+ODD = str(HERE / "odd_plugin.py")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_home_of_its_own(tmp_path_factory):
+    """What the developer has switched off, or cached, decides no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PEGBOARD_CONFIG", str(tmp_path_factory.mktemp("config") / "plugins.json"))
+        patch.delenv("PEGBOARD_STRICT", raising=False)
+        patch.delenv("PEGBOARD_DISABLE", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """The file of the plugin with a toy component of each kind."""
+    return TOY
+
+
+@pytest.fixture(scope="session")
+def odd():
+    """The file of the plugin whose components go wrong, and of the data set `table`."""
+    return ODD
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """`cli("predict", run, "text")`: the command line in this process."""
+
+    def run(*arguments, stdin=b""):
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Outcome(left.value.code or 0, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def process():
+    """`process("train", ...)`: the command line in a process of its own."""
+
+    def run(*arguments, stdin=b"", env=None, start=False):
+        command = [sys.executable, "-m", "pegboard", *map(str, arguments)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
+        if start:
+            return subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            )
+        done = subprocess.run(command, input=stdin, env=environment, capture_output=True, timeout=120, check=False)
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def toy_training():
+    """The arguments of a training on toys that takes a fraction of a second, but for `--out`."""
+    names = ("--dataset", "toy", "--tokenizer", "space", "--encoder", "mean", "--trainer", "loop")
+    return ("train", "--quiet", "--plugin", TOY, *names, "--set", "trainer.epochs=2")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A complete run, for reading only."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    pegboard.train(
+        dataset="toy",
+        tokenizer="space",
+        encoder="mean",
+        trainer="loop",
+        trainer_epochs=2,
+        out=folder,
+        plugins=[TOY],
+        console=silent,
+    )
+    return folder
+
+
+@pytest.fixture
+def run_copy(trained, tmp_path):
+    """A complete run that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def classifier(trained):
+    """The classifier of `trained`."""
+    return pegboard.load(trained)
