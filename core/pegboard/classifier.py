@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pegboard.artifact import SavedModel, load_model
 from pegboard.pipeline.predict import best_device, predict_outputs
@@ -47,11 +48,11 @@ class Classifier:
         """The classifier of a model folder; see `pegboard.load` for run folders."""
         return cls(load_model(folder, registry), device)
 
-    def predict(self, texts: Iterable[str]) -> list[str]:
+    def predict(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> list[str]:
         """The most probable label of each text."""
         return [self.label_names[i] for i in self.predict_proba(texts).argmax(axis=-1)]
 
-    def predict_proba(self, texts: Iterable[str]) -> npt.NDArray[np.float32]:
+    def predict_proba(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float32]:
         """Probabilities float32 [texts, labels]; columns are in the order of `label_names`.
 
         Raises:
@@ -60,14 +61,16 @@ class Classifier:
         parts = [probability for _, probability in self.stream([texts] if isinstance(texts, str) else texts)]
         return np.concatenate(parts) if parts else np.empty((0, len(self.label_names)), np.float32)
 
-    def stream(self, texts: Iterable[str]) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
+    def stream(
+        self, texts: Iterable[str] | pa.Array | pa.ChunkedArray
+    ) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
         """Blocks of a few thousand texts with their probabilities; memory stays flat for endless input.
 
         Raises:
             DataError: a text is missing or is not a Unicode string; `where` has its number.
         """
-        iterator, first = iter(texts), 0
-        while block := list(islice(iterator, _BLOCK)):
+        first = 0
+        for block in _in_blocks(texts):
             ids = self.tokenizer.encode_batch(as_arrow(block, first=first))
             encoded = EncodedSplit(ids, None, self.tokenizer.pad_id)
             yield block, probabilities(predict_outputs(self._network, encoded))
@@ -82,3 +85,13 @@ class Classifier:
         """All figures of a split, and the probabilities they came from; see `classification_report`."""
         logits = self.logits(split)
         return classification_report(logits, split.labels, self.label_names), probabilities(logits)
+
+
+def _in_blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
+    if isinstance(texts, (pa.Array, pa.ChunkedArray)):
+        for start in range(0, len(texts), _BLOCK):
+            yield texts[start : start + _BLOCK].to_pylist()
+        return
+    iterator = iter(texts)
+    while block := list(islice(iterator, _BLOCK)):
+        yield block
