@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -76,6 +76,11 @@ class Tokenizer(ABC):
     pad_id: int = 0
     unk_id: int = 1
     max_length: int
+
+    decodes: ClassVar[bool] = True
+    """whether `decode` keeps the letters of a text in their order"""
+    lossless: ClassVar[bool] = False
+    """whether `decode` gives the normalized text back exactly; declare it where it is true"""
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,9 @@ class Trainer(ABC):
     Args:
         options: an instance of the option schema its `ComponentSpec` names.
     """
+
+    resumes: ClassVar[bool] = False
+    """whether `fit`, run again after an interrupt, goes on from where it was; declare it where it is true"""
 
     def __init__(self, options: Any) -> None:
         self.options = options

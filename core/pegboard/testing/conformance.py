@@ -1,0 +1,291 @@
+"""What all kinds have in common: properties are methods, verdicts are their outcome.
+
+A property is a method `test_…` whose docstring states it in its first line and says after that why it matters. pytest
+finds the methods in subclasses; `check_component` calls them itself, so that users need no pytest.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pegboard.errors import PegboardError, RecipeError
+from pegboard.options import Options, check_options
+from pegboard.plugins.loading import Component
+from pegboard.plugins.registry import Registry
+
+__all__ = ["HEAVY", "Conformance", "NotApplicable", "Verdict", "check_component", "conformance_of"]
+
+HEAVY = ("torch", "transformers", "datasets", "pandas", "accelerate", "sklearn")
+_DATA_SUFFIXES = {".json", ".txt", ".toml", ".safetensors", ".arrow", ".parquet", ".model", ".vocab", ".jsonl", ".md"}
+
+Result = TypeVar("Result")
+
+
+class NotApplicable(Exception):
+    """The property says nothing about this component."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one property.
+
+    Attributes:
+        property: the name, such as `padding_changes_nothing`.
+        statement: what must hold.
+        why: why it matters.
+        outcome: `pass`, `fail` or `not applicable`.
+        problem: what went wrong.
+    """
+
+    property: str
+    statement: str
+    why: str
+    outcome: str
+    problem: str = ""
+
+
+class Conformance:
+    """Base of the conformance classes.
+
+    Attributes:
+        component: the name of the component to check, or `distribution:name`.
+        options: options for it, where its defaults won't do.
+        plugins: one-file plugins to load.
+    """
+
+    kind: ClassVar[str]
+    component: ClassVar[str]
+    options: ClassVar[Mapping[str, Any]] = {}
+    plugins: ClassVar[Sequence[str]] = ()
+
+    @abstractmethod
+    def digest(self) -> str:
+        """A hash of everything the component computes with a fixed seed; the same in every process."""
+
+    @property
+    def registry(self) -> Registry:
+        """The installed components and those of `plugins`."""
+        return _registry(tuple(self.plugins))
+
+    @property
+    def found(self) -> Component:
+        """The component under test with its provenance."""
+        return self.registry.find(self.kind, self.component)
+
+    @property
+    def schema(self) -> type[Options]:
+        """Its option schema."""
+        return self.registry.options_of(self.found)
+
+    @property
+    def factory(self) -> Callable[..., Any]:
+        """What builds it."""
+        return self.registry.factory_of(self.found)
+
+    def checked_options(self, **more: Any) -> Options:
+        """Its options: defaults, those of the class, and `more`."""
+        return check_options(self.schema, {**self.options, **more}, table=self.kind)
+
+    def has_option(self, *names: str) -> bool:
+        """Whether the schema has all these options."""
+        return set(names) <= set(self.schema.model_fields)
+
+    def test_it_is_found_by_name(self) -> None:
+        """The component is found by its name, and its plugin loads.
+
+        A recipe holds names only; a name that does not resolve is a component that does not exist.
+        """
+        assert self.found.kind == self.kind
+
+    def test_the_record_is_complete(self) -> None:
+        """Its record has a summary, a factory that can be imported and called, and an option schema.
+
+        A reference that leads nowhere is found by the author here, and else by the user, in the middle of a run.
+        """
+        assert self.found.spec.summary.strip()
+        assert callable(self.factory)
+        assert issubclass(self.schema, Options)
+
+    def test_names_and_version_are_recorded(self) -> None:
+        """Its distribution and version are known.
+
+        A saved model names them; without a version nobody can install the right one again.
+        """
+        assert self.found.distribution, "the distribution has no name"
+        assert self.found.version, f"the version of {self.found.distribution} is not known"
+
+    def test_import_is_light(self) -> None:
+        """Importing the plugin's entry-point module imports no heavy library.
+
+        Listing plugins imports that module of every plugin; one that imports torch slows each command by seconds.
+        """
+        if self.found.source:
+            raise NotApplicable("a one-file plugin may import what it needs")
+        modules = [e.entry.module for e in self.registry.plugins if self.found in e.components]
+        code = f"import sys, {modules[0]}; print(' '.join(sorted(set(sys.modules) & set({HEAVY!r}))))"
+        done = _python("-c", code)
+        assert done.returncode == 0, done.stderr[-800:]
+        assert not done.stdout.strip(), f"importing {modules[0]} imports {done.stdout.strip()}"
+
+    def test_unknown_options_are_refused(self) -> None:
+        """An option that the schema does not have is refused.
+
+        A misspelled option that is ignored gives a result that is not what the recipe says.
+        """
+        with refused("an unknown option was accepted", RecipeError):
+            self.checked_options(no_such_option_at_all=1)
+
+    def test_options_of_a_wrong_type_are_refused(self) -> None:
+        """A value of a wrong type is refused for every option.
+
+        `"8000"` taken for 8000, or true for 1, hides mistakes in recipes.
+        """
+        for name in self.schema.model_fields:
+            with refused(f"the option {name!r} takes an object of any type", RecipeError):
+                self.checked_options(**{name: object()})
+
+    def test_defaults_are_valid(self) -> None:
+        """The defaults pass the schema's own checks.
+
+        pydantic does not check defaults, so a default out of range fails only when somebody writes it down.
+        """
+        defaults = self.schema.model_construct().model_dump()
+        optional = {name: value for name, value in defaults.items() if value is not None}
+        needed = {name: value for name, value in self.options.items() if name not in optional}
+        check_options(self.schema, {**optional, **needed}, table=self.kind)
+
+    def test_same_seed_gives_the_same_bytes(self) -> None:
+        """Doing the same twice gives the same bytes.
+
+        Without that nobody can tell a better component from a lucky one.
+        """
+        assert self.digest() == self.digest(), "two runs with the same seed differ"
+
+    def test_works_in_a_fresh_process(self) -> None:
+        """Fresh processes, with other hash seeds, give the same bytes as this one.
+
+        Python orders sets differently in each process; labels or vocabularies that depend on it change from run to run.
+        """
+        here = self.digest()
+        for hash_seed in ("1", "2"):
+            arguments = json.dumps([self.kind, self.component, dict(self.options), list(self.plugins)])
+            done = _python("-m", "pegboard.testing.digest", arguments, PYTHONHASHSEED=hash_seed)
+            assert done.returncode == 0, f"it fails in a fresh process:\n{done.stderr[-800:]}"
+            assert done.stdout.split()[-1] == here, "a fresh process gives other bytes"
+
+
+def check_component(
+    kind: str, component: str, *, options: Mapping[str, Any] | None = None, plugins: Sequence[str] = ()
+) -> Iterator[Verdict]:
+    """Check a component against every property of its kind.
+
+    Args:
+        kind: `tokenizer`, `encoder`, `dataset` or `trainer`.
+        component: its name, or `distribution:name`.
+        options: options for it, where its defaults won't do.
+        plugins: one-file plugins to load.
+
+    Yields:
+        One verdict a property, as they are reached.
+
+    Example:
+        >>> all(verdict.outcome != "fail" for verdict in check_component("tokenizer", "char"))
+        True
+    """
+    checked = conformance_of(kind, component, options or {}, plugins)
+    for name, method in inspect.getmembers(checked, inspect.isfunction):
+        if name.startswith("test_"):
+            statement, why = _docs(method)
+            outcome, problem = _outcome(getattr(checked(), name))
+            yield Verdict(name.removeprefix("test_"), statement, why, outcome, problem)
+
+
+def conformance_of(kind: str, component: str, options: Mapping[str, Any], plugins: Sequence[str]) -> type[Conformance]:
+    """The conformance class of a kind, set to a component."""
+    from pegboard import testing
+
+    base: Any = getattr(testing, f"{kind.capitalize()}Conformance")
+    attributes = {"component": component, "options": dict(options), "plugins": tuple(plugins)}
+    return type(f"{base.__name__}For{component}", (base,), attributes)
+
+
+@contextmanager
+def refused(message: str, *expected: type[Exception]) -> Iterator[list[Exception]]:
+    """The block must raise one of `expected`, which is then in the list."""
+    caught: list[Exception] = []
+    try:
+        yield caught
+    except expected as error:
+        caught.append(error)
+        return
+    except Exception as error:
+        names = " or ".join(kind.__name__ for kind in expected)
+        raise AssertionError(f"it raised {type(error).__name__} instead of {names}: {error}") from error
+    raise AssertionError(message)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="pegboard-") as name:
+        yield Path(name)
+
+
+def assert_only_data(folder: Path) -> None:
+    """Every file in a folder is data: of a known suffix, and no pickle in disguise."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            assert file.suffix in _DATA_SUFFIXES, f"{file.name} is no data format that executes nothing"
+            head = file.read_bytes()[:4]
+            assert head[:2] not in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), f"{file.name} is a pickle"
+            assert head != b"PK\x03\x04", f"{file.name} is a zip archive, as torch.save writes"
+
+
+@cache
+def _registry(plugins: tuple[str, ...]) -> Registry:
+    return Registry(plugins)
+
+
+def _docs(method: Callable[..., Any]) -> tuple[str, str]:
+    statement, _, why = (inspect.getdoc(method) or "").partition("\n\n")
+    return " ".join(statement.split()), " ".join(why.split())
+
+
+def _outcome(method: Callable[[], Result]) -> tuple[str, str]:
+    try:
+        method()
+    except NotApplicable as reason:
+        return "not applicable", str(reason)
+    except AssertionError as error:
+        return "fail", str(error) or traceback.format_exc().splitlines()[-2].strip()
+    except PegboardError as error:
+        return "fail", str(error)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        return "fail", f"{type(error).__name__}: {error} ({place})"
+    return "pass", ""
+
+
+def _python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=300,
+        check=False,
+    )

@@ -1,0 +1,239 @@
+"""What every data set must do."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pegboard.errors import PegboardError
+from pegboard.pipeline.data import SPLITS
+from pegboard.testing.conformance import Conformance, NotApplicable, refused
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["DatasetConformance"]
+
+
+class DatasetConformance(Conformance):
+    """Subclass it, set `component`, and pytest checks your data set.
+
+    Example:
+        >>> class TestMoods(DatasetConformance):
+        ...     component = "moods"
+    """
+
+    kind: ClassVar[str] = "dataset"
+
+    def load(self, **more: Any) -> datasets.DatasetDict:
+        """The splits, loaded anew."""
+        loaded: datasets.DatasetDict = self.factory(self.checked_options(**more)).load()
+        return loaded
+
+    @cached_property
+    def loaded(self) -> datasets.DatasetDict:
+        """The splits."""
+        return self.load()
+
+    def digest(self) -> str:
+        """A hash of all rows in their order, and of the labels' names."""
+        return _hash(self.load())
+
+    def test_it_gives_splits(self) -> None:
+        """It gives a `datasets.DatasetDict` with splits named train, validation and test.
+
+        Other names would be ignored, and a test set that is ignored is cut from train instead.
+        """
+        import datasets
+
+        assert isinstance(self.loaded, datasets.DatasetDict), f"load() gave a {type(self.loaded).__name__}"
+        assert set(self.loaded) <= set(SPLITS), f"its splits are {', '.join(self.loaded)}"
+        assert {"train", "test"} & set(self.loaded), "it has neither train nor test"
+
+    def test_splits_have_rows(self) -> None:
+        """No split is empty.
+
+        An empty split gives figures over nothing.
+        """
+        assert all(len(rows) for rows in self.loaded.values()), "a split has no rows"
+
+    def test_text_is_text(self) -> None:
+        """The column `text` is a string in every row, not missing and not blank.
+
+        Numbers and missing values that are made into text classify as something.
+        """
+        for name, rows in self.loaded.items():
+            assert rows.features.get("text") is not None, f"{name} has no column text"
+            assert rows.features["text"].dtype in ("string", "large_string"), f"{name}: {rows.features['text']}"
+            column = rows.with_format(None)["text"]
+            assert all(isinstance(text, str) and text.strip() for text in column), f"{name} has a blank or missing text"
+
+    def test_labels_are_named(self) -> None:
+        """The column `label` is a ClassLabel, and every label has a name.
+
+        A model remembers names; a bare number means something else in the next version of the data.
+        """
+        for name, rows in self.loaded.items():
+            feature: Any = rows.features.get("label")
+            assert hasattr(feature, "names"), f"{name}: label is {feature}"
+            labels = rows.with_format(None)["label"]
+            assert all(label is not None and 0 <= label < len(feature.names) for label in labels), (
+                f"{name}: unnamed label"
+            )
+            assert len(set(feature.names)) == len(feature.names), "two labels have the same name"
+
+    def test_splits_share_their_labels(self) -> None:
+        """All splits have the same labels in the same order.
+
+        If 0 is joy in train and anger in test, the figures are worthless and nothing fails.
+        """
+        names = [rows.features["label"].names for rows in self.loaded.values()]
+        assert all(other == names[0] for other in names), "the splits disagree on the labels"
+
+    def test_every_label_can_be_learned(self) -> None:
+        """Every label of a held-out split occurs in train.
+
+        A label that train lacks is never predicted.
+        """
+        if "train" not in self.loaded:
+            raise NotApplicable("it has no train split")
+        known = set(self.loaded["train"].with_format(None)["label"])
+        assert len(known) > 1, "train has one label only"
+        for name, rows in self.loaded.items():
+            assert set(rows.with_format(None)["label"]) <= known, f"{name} has a label that train lacks"
+
+    def test_order_is_deterministic(self) -> None:
+        """Rows come in the same order at every load, and in every process.
+
+        Batches, and so the trained weights, depend on the order; shuffling is the trainer's job.
+        """
+        first, second = self.load(), self.load()
+        for name in first:
+            assert first[name].with_format(None)["text"][:] == second[name].with_format(None)["text"][:], (
+                f"the order of {name} changes from load to load"
+            )
+
+    def test_labels_are_stable(self) -> None:
+        """Label names come in the same order at every load.
+
+        An order that comes from a set changes from process to process.
+        """
+        first, second = self.load(), self.load()
+        for name in first:
+            assert first[name].features["label"].names == second[name].features["label"].names
+
+    def test_loads_do_not_share_state(self) -> None:
+        """What is done to one loaded data set does not change the next.
+
+        A cached object that callers can change is changed by somebody.
+        """
+        before = _hash(self.load())
+        spoiled = self.load()
+        for name in list(spoiled):
+            spoiled[name] = spoiled[name].select(range(1))
+        spoiled.pop(next(iter(spoiled)))
+        assert _hash(self.load()) == before, "changing a loaded data set changed the next load"
+
+    def test_pandas_view_works(self) -> None:
+        """`set_format("pandas")` gives a data frame with texts and labels.
+
+        People look at their data in pandas.
+        """
+        loaded = self.load()
+        loaded.set_format("pandas")
+        for rows in loaded.values():
+            frame = rows[:]
+            assert len(frame) == len(rows)
+            assert {"text", "label"} <= set(frame.columns)
+
+    def test_label_text_on_request(self) -> None:
+        """With `label_text` each row has its label's name in a column.
+
+        The option is common to all data sets.
+        """
+        if not self.has_option("label_text"):
+            raise NotApplicable("it has no option label_text")
+        rows = next(iter(self.load(label_text=True).values())).with_format(None)
+        assert "label_text" in rows.column_names, "there is no column label_text"
+        assert rows[0]["label_text"] == rows.features["label"].int2str(rows[0]["label"])
+
+    def test_other_folders_do_not_matter(self) -> None:
+        """Loading works from another working folder.
+
+        A path relative to where somebody happened to stand breaks when the run is evaluated later.
+        """
+        before = _hash(self.load())
+        source = self.factory(self.checked_options())
+        with _working_folder():
+            assert _hash(source.load()) == before
+
+    def test_works_offline_once_loaded(self) -> None:
+        """After a first load the next one needs no network.
+
+        Clusters have none.
+        """
+        before = _hash(self.load())
+        with _environment(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1"):
+            assert _hash(self.load()) == before, "offline it gives something else"
+
+    def test_missing_files_are_named(self) -> None:
+        """A path that does not exist is an error of Pegboard's family that names the path.
+
+        A traceback from deep inside a library tells nobody which file is missing.
+        """
+        if not self.has_option("path") or "hub" in self.found.spec.schemes:
+            raise NotApplicable("it reads no path")
+        path = "/nowhere/at/all/missing.csv"
+        with refused("a missing file was accepted", PegboardError) as caught:
+            self.load(path=path)
+        assert "missing.csv" in str(caught[0]), f"the message does not name the file: {caught[0]}"
+
+    def test_it_refuses_shares_that_leave_no_train(self) -> None:
+        """The common options keep their ranges: no share of a half or more.
+
+        The core cuts missing splits by them.
+        """
+        if not self.has_option("test_share"):
+            raise NotApplicable("it has no option test_share")
+        with refused("test_share=0.9 was accepted", PegboardError):
+            self.checked_options(test_share=0.9)
+
+
+def _hash(loaded: datasets.DatasetDict) -> str:
+    summary = hashlib.sha256()
+    for name, rows in loaded.items():
+        plain = rows.with_format(None)
+        summary.update(repr((name, plain.features["label"].names)).encode())
+        summary.update(repr(list(zip(plain["text"], plain["label"], strict=True))).encode())
+    return summary.hexdigest()
+
+
+@contextlib.contextmanager
+def _working_folder() -> Iterator[None]:
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

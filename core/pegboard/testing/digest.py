@@ -1,0 +1,12 @@
+"""Print a component's digest: `python -m pegboard.testing.digest '[kind, name, options, plugins]'`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from pegboard.testing.conformance import conformance_of
+
+if __name__ == "__main__":
+    kind, component, options, plugins = json.loads(sys.argv[1])
+    print(conformance_of(kind, component, options, plugins)().digest())
