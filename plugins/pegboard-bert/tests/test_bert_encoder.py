@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pegboard import ArtifactError, RecipeError, VocabInfo
+from pegboard import ArtifactError, PegboardWarning, RecipeError, VocabInfo
 from pegboard_bert.encoder import BertEncoder
 from pegboard_bert.options import RANDOM_WEIGHTS, BertOptions
 from safetensors.torch import load_file, save_file
@@ -178,7 +178,7 @@ def test_a_missing_pooler_is_said_and_seeded(edited, vocab: VocabInfo) -> None:
 
     def pooler(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        with pytest.warns(UserWarning, match="no pooler"):
+        with pytest.warns(PegboardWarning, match="no pooler"):
             return encoder_of(folder, vocab).bert.pooler.dense.weight
 
     assert torch.equal(pooler(1), pooler(1))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pegboard import ArtifactError, EncoderOutput, RecipeError, VocabInfo
+from pegboard import ArtifactError, EncoderOutput, PegboardWarning, RecipeError, VocabInfo
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
@@ -217,7 +217,9 @@ def _with_weights(bert: BertModel, checkpoint: Checkpoint) -> BertModel:
     missing = wanted.keys() - found.keys()
     if missing == _POOLER:
         warnings.warn(
-            f"the checkpoint {checkpoint.reference!r} has no pooler; it starts with random weights", stacklevel=2
+            f"the checkpoint {checkpoint.reference!r} has no pooler; it starts with random weights",
+            PegboardWarning,
+            stacklevel=2,
         )
         missing = set()
     if missing:
