@@ -77,6 +77,8 @@ def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Ite
 
 
 def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write:
+    escaped = "utf" not in (stream.encoding or "utf-8").lower()  # a terminal or pipe that can't hold every character
+
     def write(texts: Sequence[str], probabilities: Probabilities) -> None:
         for text, row in zip(texts, probabilities, strict=True):
             order = _best(row, top)
@@ -85,7 +87,7 @@ def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write
                 "prediction": names[order[0]],
                 "probabilities": {names[i]: round(float(row[i]), _DIGITS) for i in order},
             }
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.write(json.dumps(record, ensure_ascii=escaped) + "\n")
 
     return write
 
