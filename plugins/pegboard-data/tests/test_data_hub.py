@@ -108,10 +108,11 @@ def server() -> Iterator[StandInHub]:
 @pytest.fixture
 def hub(server: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInHub:
     """The stand-in Hub, without repositories, and empty caches."""
-    from huggingface_hub import HfFileSystem, constants
+    from huggingface_hub import HfFileSystem, constants, file_download
 
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    for module in (constants, file_download):  # older releases import it by name
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -172,6 +173,7 @@ def test_parquet_with_class_labels_and_more_columns(hub: StandInHub) -> None:
     ("labels", "names", "numbers"),
     [
         ([10, 9, 10, -3], ["-3", "9", "10"], [2, 1, 2, 0]),
+        ([-1, 1, 0, -1], ["-1", "0", "1"], [0, 2, 1, 0]),
         (["b", "a", "b", "é"], ["a", "b", "é"], [1, 0, 1, 2]),
         ([True, False, True, True], ["false", "true"], [1, 0, 1, 1]),
     ],
@@ -218,8 +220,9 @@ def test_configurations(hub: StandInHub) -> None:
 
 
 @pytest.mark.parametrize("labels", [[-1, -1], [None, None]])
-def test_a_split_without_labels_is_left_out(hub: StandInHub, labels: list) -> None:
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])})
+@pytest.mark.parametrize("label", [datasets.ClassLabel(names=["no", "yes"]), datasets.Value("int32")])
+def test_a_split_without_labels_is_left_out(hub: StandInHub, labels: list, label: Any) -> None:
+    features = datasets.Features({"text": datasets.Value("string"), "label": label})
     train, test = parquet(features, text=["a", "b"], label=[0, 1]), parquet(features, text=["c", "d"], label=labels)
     hub.files["owner/tiny"] = {"train.parquet": train, "test.parquet": test}
     with pytest.warns(PegboardWarning, match="ignoring the split test, which has no labels"):
@@ -363,3 +366,13 @@ def test_by_its_reference(hub: StandInHub) -> None:
         "label": 1,
         "label_text": "sadness",
     }
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "../../../../../../../..{}"])
+def test_a_repository_can_not_name_files_of_this_machine(hub: StandInHub, tmp_path: Path, form: str) -> None:
+    (tmp_path / "private.csv").write_text(CSV)
+    path = form.format(tmp_path / "private.csv")
+    card = f"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {path}\n---\n"
+    hub.files["owner/tiny"] = {"README.md": card.encode()}
+    with pytest.raises(DataError, match="hub:owner/tiny"):
+        load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import warnings
@@ -63,8 +64,8 @@ class HubDataset:
         found = self._usual_splits(self._downloaded())
         texts = {name: self._texts(split, name) for name, split in found.items()}
         labels = {name: self._labels(split) for name, split in found.items()}
-        labels = self._without_unlabelled(labels)
         feature = next(iter(found.values())).features[self.options.label_column]
+        labels = self._without_unlabelled(labels, feature)
         names, numbers = self._numbered(labels, feature)
         return dataset_dict(
             {name: (texts[name], numbers[name]) for name in numbers}, names, label_text=self.options.label_text
@@ -78,8 +79,11 @@ class HubDataset:
                 where=self._where,
                 hint=f"to read it: --dataset ./{path}; to read the Hub, run elsewhere",
             )
+        # Before datasets 4 a loading script would be run after asking on the terminal, unless this says no.
+        accepted = inspect.signature(datasets.load_dataset_builder).parameters
+        code = {"trust_remote_code": False} if "trust_remote_code" in accepted else {}
         with _bars_on_terminals_only(), self._explained():
-            builder = datasets.load_dataset_builder(path, name=self.options.config, revision=revision)
+            builder = datasets.load_dataset_builder(path, name=self.options.config, revision=revision, **code)
             self._check_cached(builder)
             builder.download_and_prepare()
             return builder.as_dataset()
@@ -184,12 +188,16 @@ class HubDataset:
             hint="a label is text, a whole number or a ClassLabel; choose another with --set dataset.label_column=NAME",
         )
 
-    def _without_unlabelled(self, labels: Mapping[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
-        """Leave out splits whose every label is missing or -1, as the test splits of GLUE; refuse single such rows."""
+    def _without_unlabelled(self, labels: Mapping[str, pa.ChunkedArray], feature: Any) -> dict[str, pa.ChunkedArray]:
+        """Leave out splits whose every label is missing or -1, as the test splits of GLUE; refuse single such rows.
+
+        Where train has -1 as a plain number it is a label like any other.
+        """
         kept = {}
         for name, column in labels.items():
             missing = column.is_null()
-            if pa.types.is_integer(column.type):
+            numbers = pa.types.is_integer(column.type)
+            if numbers and (isinstance(feature, datasets.ClassLabel) or not _has(-1, labels.get("train", column))):
                 missing = pc.or_kleene(missing, pc.equal(column, -1))
             if name != "train" and len(column) and pc.all(missing).as_py():
                 warnings.warn(f"{self._where}: ignoring the split {name}, which has no labels", PegboardWarning, 2)
@@ -224,6 +232,10 @@ class HubDataset:
         row = pc.index(bad, True).as_py()
         if row >= 0:
             raise DataError(problem, where=f"{self._where}, {split}, row {row}", hint="mend or remove the row")
+
+
+def _has(value: int, column: pa.ChunkedArray) -> bool:
+    return bool(pc.index(column, value).as_py() >= 0)
 
 
 def _cached_commit(path: str, revision: str) -> str | None:
