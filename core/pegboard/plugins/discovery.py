@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import configparser
 import re
-import warnings
-from collections.abc import Iterable, Sequence
-from configparser import ConfigParser
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
 
 import entrypoints
 
-from pegboard.hookspecs import HOOK_API
+from pegboard.hookspecs import ENTRY_POINT_GROUP, HOOK_API
 
 __all__ = ["PluginEntry", "discover", "normalized"]
 
 _GROUP = re.compile(r"pegboard\.plugins\.v(\d+)")
+_LOOKS_MEANT = re.compile(r"pegboard([._-]?plugins?([._-].*)?)?", re.IGNORECASE)
 _VALUE = re.compile(r"(?P<module>[A-Za-z_][\w.]*)\s*(?::\s*(?P<attribute>[A-Za-z_][\w.]*))?\s*(\[.*\])?")
 
 
@@ -25,7 +27,7 @@ class PluginEntry:
 
     Attributes:
         name: the entry point's name.
-        distribution: the distribution's normalized name, for example `pegboard-char`.
+        distribution: the distribution's normalized name, for example `my-plugin`.
         version: its version.
         module: the module to import, or `None` when the metadata are malformed.
         attribute: an object inside the module, if the entry point names one.
@@ -48,8 +50,8 @@ def normalized(distribution: str) -> str:
     """The canonical form of a distribution's name (PEP 503).
 
     Example:
-        >>> normalized("Pegboard_Char")
-        'pegboard-char'
+        >>> normalized("My_Plugin")
+        'my-plugin'
     """
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
@@ -61,55 +63,104 @@ def discover(path: Sequence[str] | None = None) -> list[PluginEntry]:
     metadata become entries with a `problem`; they hide nobody else's.
     """
     found: list[PluginEntry] = []
-    for sections, name, version in _distributions(path):
-        for group, lines in sections.items():
-            match = _GROUP.fullmatch(group)
-            if match:
-                found += [_entry(int(match[1]), key, value, name, version) for key, value in lines.items()]
+    seen: set[str] = set()
+    for folder in sys.path if path is None else path:
+        for listed in _listed(folder):
+            # An interrupted pip leaves folders that start with a tilde; they are no installed distribution.
+            if listed.name not in seen and not listed.name.startswith("~"):
+                seen.add(listed.name)
+                found += _entries(listed)
     return sorted(found, key=lambda entry: (entry.distribution, entry.name))
 
 
-def _distributions(path: Sequence[str] | None) -> Iterable[tuple[dict[str, dict[str, str]], str, str]]:
-    """Entry-point sections, name and version of each distribution that has any."""
+class _Listed(NamedTuple):
+    """A distribution that has entry points: group to (name to value), or why they can't be read."""
+
+    name: str
+    version: str
+    groups: Mapping[str, Mapping[str, str]]
+    problem: str = ""
+
+
+def _listed(folder: str) -> Iterator[_Listed]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scanned = list(entrypoints.iter_files_distros(path))
-        return [(_sections(parser), normalized(dist.name), dist.version or "") for parser, dist in scanned]
-    except (ValueError, OSError, Exception) as _:  # one unreadable file ends the scan of all: go one by one
-        return list(_distributions_one_by_one(path))
+        scanned = list(entrypoints.iter_files_distros([folder]))
+    except Exception:  # whatever one file holds ends that scan, and must not hide the files beside it
+        yield from _listed_one_by_one(folder)
+        return
+    for parser, distribution in scanned:
+        yield _named(folder, distribution, _groups(parser))
 
 
-def _sections(parser: ConfigParser) -> dict[str, dict[str, str]]:
+def _listed_one_by_one(folder: str) -> Iterator[_Listed]:
+    """The same for a folder with a file that can't be parsed, which is a problem if it is a plugin's."""
+    files = [file for kind in ("dist", "egg") for file in Path(folder).glob(f"*.{kind}-info/entry_points.txt")]
+    for file in sorted(files):
+        distribution = entrypoints.Distribution.from_name_version(file.parent.stem)
+        parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
+        content = b""
+        try:
+            content = file.read_bytes()
+            parser.read_string(content.decode("utf-8"), source=file.name)
+        except (OSError, UnicodeDecodeError, configparser.Error) as error:
+            if b"pegboard" in content or "pegboard" in distribution.name.casefold():
+                listed = _named(folder, distribution, {ENTRY_POINT_GROUP: {}})
+                yield listed._replace(problem=f"its entry_points.txt can't be read: {' '.join(str(error).split())}")
+        else:
+            yield _named(folder, distribution, _groups(parser))
+
+
+def _groups(parser: configparser.ConfigParser) -> dict[str, dict[str, str]]:
     return {group: dict(parser.items(group, raw=True)) for group in parser.sections()}
 
 
-def _distributions_one_by_one(
-    path: Sequence[str] | None,
-) -> Iterable[tuple[dict[str, dict[str, str]], str, str]]:
-    seen: set[str] = set()
-    for distribution in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
-        name = normalized(distribution.metadata["Name"] or "")
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            text = distribution.read_text("entry_points.txt") or ""
-            parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
-            parser.read_string(text)
-            yield _sections(parser), name, distribution.version
-        except Exception:
-            # Only a distribution that means to be a plugin is worth a word.
-            if "pegboard" in name or "pegboard.plugins" in text:
-                yield {f"pegboard.plugins.v{HOOK_API}": {name: ""}}, name, distribution.version
+def _named(folder: str, distribution: entrypoints.Distribution, groups: Mapping[str, Mapping[str, str]]) -> _Listed:
+    """The entry points with the distribution's name and version.
+
+    Both stand in the name of the metadata's folder. Where that does not tell them apart, and the distribution
+    concerns us, its metadata are asked.
+    """
+    name, version = normalized(distribution.name), distribution.version or ""
+    listed = _Listed(name, version, groups)
+    if re.fullmatch(r"\d[^-]*", version) or not any(map(_LOOKS_MEANT.fullmatch, groups)):
+        return listed
+    from importlib import metadata
+
+    stem = normalized(f"{name}-{version}".strip("-"))
+    for candidate in metadata.distributions(path=[folder]):
+        own = normalized(candidate.metadata["Name"] or "")
+        if stem == own or stem.startswith(normalized(f"{own}-{candidate.version}")):
+            return listed._replace(name=own, version=candidate.version)
+    return listed
 
 
-def _entry(api: int, name: str, value: str, distribution: str, version: str) -> PluginEntry:
-    if api != HOOK_API:
-        age = "newer" if api > HOOK_API else "older"
-        mend = "upgrade pegboard" if api > HOOK_API else f"upgrade {distribution}"
-        problem = f"made for the {age} hook API {api}, this Pegboard has {HOOK_API}: {mend}"
-        return PluginEntry(name, distribution, version, None, problem=problem, incompatible=True)
+def _entries(listed: _Listed) -> list[PluginEntry]:
+    """The entries of a distribution: those for this hook API, or else what is wrong with the others."""
+    name, version, groups, problem = listed
+    if problem:
+        return [PluginEntry(name, name, version, None, problem=problem)]
+    others: list[PluginEntry] = []
+    for group, lines in groups.items():
+        if group != ENTRY_POINT_GROUP and _LOOKS_MEANT.fullmatch(group):
+            problem, incompatible = _wrong_group(group, name)
+            others += [
+                PluginEntry(key, name, version, None, problem=problem, incompatible=incompatible) for key in lines
+            ]
+    # A distribution may serve several hook APIs at a time.
+    return [_entry(key, value, name, version) for key, value in groups.get(ENTRY_POINT_GROUP, {}).items()] or others
+
+
+def _wrong_group(group: str, distribution: str) -> tuple[str, bool]:
+    """What to say of a group that is not ours, and whether it is another hook API's."""
+    match = _GROUP.fullmatch(group)
+    if not match:
+        return f"its entry-point group is {group!r}, it must be {ENTRY_POINT_GROUP!r}", False
+    api = int(match[1])
+    age, mend = ("newer", "upgrade pegboard") if api > HOOK_API else ("older", f"upgrade {distribution}")
+    return f"made for the {age} hook API {api}, this Pegboard has {HOOK_API}: {mend}", True
+
+
+def _entry(name: str, value: str, distribution: str, version: str) -> PluginEntry:
     match = _VALUE.fullmatch(value.strip())
     if not match:
         problem = f"malformed entry point {name!r} = {value!r}: it must read 'module' or 'module:object'"
