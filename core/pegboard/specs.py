@@ -27,6 +27,7 @@ DEFAULT_OPTIONS = {
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_OPTION = re.compile(rf"({'|'.join((*KINDS, 'task'))})\.[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class SameAs:
     """A suggested value that repeats another option of the recipe, for example `SameAs("encoder.pretrained")`."""
 
     key: str
+
+    def __post_init__(self) -> None:
+        """Refuse a key that can't be an option's."""
+        if not isinstance(self.key, str) or not _OPTION.fullmatch(self.key):
+            raise ValueError(f"SameAs takes a key like 'encoder.pretrained', not {self.key!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +53,9 @@ class ComponentSpec:
         options: `"module:Class"` of its option schema, a subclass of `pegboard.Options`; by default the schema that
             every component of the kind has, see `DEFAULT_OPTIONS`.
         requires: requirements (PEP 508) that must be installed before it is built, checked without importing.
-        suggests: values for options of *other* components that suit this one, by dotted key. They take effect
-            where the user gives none and that component has such an option; the resolved recipe records them.
+        suggests: values for options of *other* components, or of the task, that suit this one, by dotted key. They
+            take effect where the user gives none and that component has such an option; where two components
+            suggest a value, the one of the later kind counts. The resolved recipe records them.
         schemes: data sets only: the kinds of reference it takes, `"path"` for files and folders, or the
             prefix of `prefix:rest`.
         default: used when a recipe names no component of this kind.
@@ -57,8 +64,8 @@ class ComponentSpec:
         ValueError: when a name or a reference is malformed.
 
     Example:
-        >>> ComponentSpec(name="char", factory="pegboard_char.tokenizer:CharTokenizer", summary="characters")
-        ComponentSpec(name='char', ...)
+        >>> ComponentSpec(name="dash", factory="my_plugin.tokenizer:DashTokenizer", summary="splits at dashes")
+        ComponentSpec(name='dash', ...)
     """
 
     name: str
@@ -66,7 +73,7 @@ class ComponentSpec:
     summary: str
     options: str | None = None
     requires: tuple[str, ...] = ()
-    suggests: Mapping[str, Any] = field(default_factory=dict)
+    suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     schemes: tuple[str, ...] = ()
     default: bool = False
 
@@ -83,8 +90,12 @@ class ComponentSpec:
         if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:
             raise ValueError(f"{self.name!r} needs a summary of one line")
         for what in ("requires", "schemes"):
-            if isinstance(getattr(self, what), str):
-                raise ValueError(f"{what} of {self.name!r} must be a tuple of strings, not a string")
-        object.__setattr__(self, "requires", tuple(self.requires))
-        object.__setattr__(self, "schemes", tuple(self.schemes))
+            given = getattr(self, what)
+            texts = (given,) if isinstance(given, str) else tuple(given)
+            if isinstance(given, str) or not all(isinstance(text, str) for text in texts):
+                raise ValueError(f"{what} of {self.name!r} must be a tuple of strings, not {given!r}")
+            object.__setattr__(self, what, texts)
+        for key in self.suggests:
+            if not isinstance(key, str) or not _OPTION.fullmatch(key):
+                raise ValueError(f"suggests of {self.name!r} has the key {key!r}; keys read like 'trainer.epochs'")
         object.__setattr__(self, "suggests", MappingProxyType(dict(self.suggests)))

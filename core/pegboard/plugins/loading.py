@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -25,6 +26,9 @@ from pegboard.specs import KINDS, ComponentSpec
 __all__ = ["Component", "Plugin", "Plugins", "State"]
 
 State = Literal["ok", "disabled", "broken", "incompatible"]
+
+LONGEST_REASON = 300
+"""Characters of an error that stand in one line; `pegboard doctor` prints the rest."""
 
 REGISTERING_HOOKS = {kind: f"pegboard_{kind}s" for kind in KINDS}
 
@@ -82,6 +86,7 @@ class Plugins:
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager("pegboard")
         self.manager.add_hookspecs(hookspecs)
+        self._claimed: set[tuple[str, str, str]] = set()
 
     def load(self, entry: PluginEntry) -> Plugin:
         """Import and register one plugin; whatever goes wrong is in the answer, nothing is raised."""
@@ -92,61 +97,119 @@ class Plugins:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 namespace = _imported(entry)
-                # One object can't be registered twice, so each entry point gets its own name for it.
-                self.manager.register(namespace, name=f"{entry.distribution}:{entry.name}")
+                self._register(namespace, entry)
                 registered = namespace
-                self.manager.check_pending()
                 hooks = self._hooks_of(namespace)
-                components = tuple(self._components_of(namespace, entry))
-            return Plugin(entry, "ok", components=components, hooks=hooks)
+                components = tuple(self._components_of(namespace, entry, hooks))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit() while it is imported
             if registered is not None:
                 self.manager.unregister(registered)
-            return Plugin(entry, "broken", reason=_in_one_line(error), traceback=traceback.format_exc())
+            trace = "" if isinstance(error, InvalidPluginError) else traceback.format_exc()
+            return Plugin(entry, "broken", reason=in_one_line(error), traceback=trace)
+        self._claimed |= {_claim(component) for component in components}
+        return Plugin(entry, "ok", components=components, hooks=hooks)
 
-    def call(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Exception]]:
+    def call(self, hook: str, **arguments: Any) -> Iterator[tuple[str, BaseException]]:
         """Call a life-cycle hook in every plugin; yields the plugins that raised, with what they raised."""
         for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
             wanted = {name: arguments[name] for name in implementation.argnames}
             try:
-                implementation.function(**wanted)
-            except Exception as error:
+                with contextlib.redirect_stdout(sys.stderr):
+                    implementation.function(**wanted)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 yield implementation.plugin_name, error
 
+    def _register(self, namespace: object, entry: PluginEntry) -> None:
+        other = self.manager.get_name(namespace)
+        if other:
+            raise InvalidPluginError(f"the module {entry.module} is registered already, by {other}")
+        self.manager.register(namespace, name=f"{entry.distribution}:{entry.name}")
+
     def _hooks_of(self, namespace: object) -> tuple[str, ...]:
+        """The names of the hooks that a registered plugin implements, which must be hooks and be callable as such."""
         callers = self.manager.get_hookcallers(namespace) or []
+        known = sorted(name for name in vars(hookspecs) if name.startswith("pegboard_"))
         if not callers:
-            names = sorted(name for name in vars(hookspecs) if name.startswith("pegboard_"))
-            looks_meant = [name for name in dir(namespace) if name.startswith("pegboard_")]
-            hint = one_of(looks_meant[0], names) if looks_meant else f"hooks are {', '.join(names)}"
-            raise TypeError(f"it implements no hook (is @pegboard.hookimpl missing?); {hint}")
+            meant = [name for name in dir(namespace) if name.startswith("pegboard_")]
+            hint = one_of(meant[0], known) if meant else f"hooks are {', '.join(known)}"
+            raise InvalidPluginError(f"it implements no hook (is @pegboard.hookimpl missing?); {hint}")
+        try:
+            self.manager.check_pending()
+        except pluggy.PluginValidationError:
+            unknown = next(caller.name for caller in callers if not caller.has_spec())
+            raise InvalidPluginError(f"there is no hook {unknown!r}; {one_of(unknown, known)}") from None
+        for caller in callers:
+            for implementation in _implementations(caller, namespace):
+                if implementation.kwargnames:
+                    raise InvalidPluginError(
+                        f"{caller.name} declares {implementation.kwargnames[0]!r} with a default value, "
+                        "so it would never be passed; declare it without"
+                    )
+                if implementation.wrapper or implementation.hookwrapper:
+                    raise InvalidPluginError(f"{caller.name} is a wrapper; hooks of pegboard can't be wrapped")
         return tuple(sorted(caller.name for caller in callers))
 
-    def _components_of(self, namespace: object, entry: PluginEntry) -> Iterator[Component]:
+    def _components_of(self, namespace: object, entry: PluginEntry, hooks: tuple[str, ...]) -> Iterator[Component]:
+        claimed = set(self._claimed)
         for kind, hook in REGISTERING_HOOKS.items():
-            for implementation in getattr(self.manager.hook, hook).get_hookimpls():
-                if implementation.plugin is not namespace:
-                    continue
-                returned = implementation.function()
-                if isinstance(returned, (str, bytes)) or not hasattr(returned, "__iter__"):
-                    raise TypeError(f"{hook} must return ComponentSpecs, it returned {type(returned).__name__}")
-                for spec in returned:
-                    if not isinstance(spec, ComponentSpec):
-                        raise TypeError(f"{hook} must return ComponentSpecs, not {type(spec).__name__}")
-                    yield Component(kind, spec, entry.distribution, entry.version, entry.source)
+            if hook not in hooks:
+                continue
+            for implementation in _implementations(getattr(self.manager.hook, hook), namespace):
+                for spec in _specs_of(hook, implementation.function()):
+                    component = Component(kind, spec, entry.distribution, entry.version, entry.source)
+                    if _claim(component) in claimed:
+                        raise InvalidPluginError(f"{entry.distribution} provides the {kind} {spec.name!r} twice")
+                    own = [key for key in spec.suggests if key.startswith(f"{kind}.")]
+                    if own:
+                        raise InvalidPluginError(
+                            f"the {kind} {spec.name!r} suggests {own[0]!r}: give the option that default instead"
+                        )
+                    claimed.add(_claim(component))
+                    yield component
+
+
+class InvalidPluginError(Exception):
+    """A plugin that could be imported is none; the message is meant for its author."""
+
+
+def _implementations(caller: pluggy.HookCaller, namespace: object) -> list[pluggy.HookImpl]:
+    return [implementation for implementation in caller.get_hookimpls() if implementation.plugin is namespace]
+
+
+def _specs_of(hook: str, returned: Any) -> Iterator[ComponentSpec]:
+    if isinstance(returned, (str, bytes)) or not hasattr(returned, "__iter__"):
+        raise InvalidPluginError(f"{hook} must return an iterable of ComponentSpec, not {type(returned).__name__}")
+    for spec in returned:
+        if not isinstance(spec, ComponentSpec):
+            raise InvalidPluginError(f"{hook} must return ComponentSpecs, not a {type(spec).__name__}")
+        yield spec
+
+
+def _claim(component: Component) -> tuple[str, str, str]:
+    return component.distribution, component.kind, component.name
 
 
 def entry_of_file(path: str) -> PluginEntry:
-    """The entry of a one-file plugin; its version is the hash of its source."""
+    """The entry of a one-file plugin; its version is the hash of its source.
+
+    Raises:
+        UsageError: it can't be read, or can't be a module.
+    """
     file = Path(path).expanduser()
     try:
         source = file.read_bytes()
     except OSError as error:
         raise UsageError(f"the plugin file can't be read: {error.strerror}", where=path) from None
     if file.suffix != ".py" or not file.stem.isidentifier():
-        raise UsageError("a one-file plugin is a Python file whose name is an identifier", where=path)
+        raise UsageError(
+            "a one-file plugin is a Python file whose name is an identifier",
+            where=path,
+            hint="rename it, letters, digits and _ only, for example to my_plugin.py",
+        )
     version = hashlib.sha256(source).hexdigest()[:12]
     return PluginEntry(file.stem, file.name, version, file.stem, source=str(file.resolve()))
 
@@ -161,37 +224,58 @@ def _imported(entry: PluginEntry) -> object:
     namespace: Any = _module_of_file(entry) if entry.source else importlib.import_module(entry.module)
     for part in entry.attribute.split(".") if entry.attribute else ():
         namespace = getattr(namespace, part)
-    # pluggy would take every attribute of an instance for a hook; classes are instantiated once.
+    # pluggy would take the functions of a class for hooks and call them without an instance.
     return namespace() if inspect.isclass(namespace) else namespace
 
 
 def _module_of_file(entry: PluginEntry) -> ModuleType:
-    assert entry.module is not None
-    assert entry.source is not None
-    present = sys.modules.get(entry.module)
-    if present is not None:
-        if getattr(present, "__pegboard_version__", None) == entry.version:
-            return present
-        if getattr(present, "__file__", None) != entry.source:
-            raise ImportError(f"a module named {entry.module!r} is already imported; rename {entry.source}")
-    specification = importlib.util.spec_from_file_location(entry.module, entry.source)
+    """The module of a one-file plugin, which other modules then import by the file's name."""
+    name, source = entry.module, entry.source
+    assert name is not None
+    assert source is not None
+    present = sys.modules.get(name)
+    if present is not None and getattr(present, "__pegboard_version__", None) == entry.version:
+        return present
+    taken = getattr(present, "__file__", None) if present is not None else _installed_file(name)
+    if taken != source and (present is not None or taken):
+        raise InvalidPluginError(f"there is another module named {name!r} ({taken or 'built in'}); rename {source}")
+    specification = importlib.util.spec_from_file_location(name, source, loader=_SourceLoader(name, source))
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     module.__pegboard_version__ = entry.version  # type: ignore[attr-defined]
-    sys.modules[entry.module] = module
+    sys.modules[name] = module
     try:
         specification.loader.exec_module(module)
     except BaseException:
-        del sys.modules[entry.module]
+        del sys.modules[name]
         raise
     return module
 
 
-def _in_one_line(error: BaseException) -> str:
+class _SourceLoader(SourceFileLoader):
+    """Always compiles: cached bytecode is stale when a file of the same size is rewritten within a second."""
+
+    def path_stats(self, path: Any) -> Any:
+        """No figures, so no bytecode is looked for or left behind."""
+        raise OSError
+
+
+def _installed_file(module: str) -> str | None:
+    """Where a module that is not imported yet would come from; `None` if there is none, or only a folder."""
+    specification = importlib.util.find_spec(module)
+    if specification is None or specification.origin is None:
+        return None
+    return str(Path(specification.origin).resolve()) if specification.has_location else specification.origin
+
+
+def in_one_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"SyntaxError in {error.filename}, line {error.lineno}: {error.msg}"
     if isinstance(error, SystemExit):
-        return f"it called sys.exit({error.code!r}) while it was imported"
+        return f"it called sys.exit({error.code!r})"
     text = " ".join(str(error).split())
+    text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+    if isinstance(error, InvalidPluginError):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
