@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,19 +54,16 @@ def open_registry(files: Iterable[str] = ()) -> Registry:
     from pegboard.plugins.registry import Registry
 
     registry = Registry(files)
-    for plugin in registry.plugins:
-        if plugin.state in ("broken", "incompatible"):
-            name, version = plugin.distribution, plugin.version
-            console().warn(
-                f"the plugin {name} {version} is {plugin.state} and was left out: {plugin.reason} "
-                f"(`pegboard plugins disable {name}` to silence this)"
-            )
+    registry.check_strictly()
+    for problem in registry.problems():
+        console().warn(problem)
     return registry
 
 
 def print_json(value: Any) -> None:
     """A result for a program, on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    escaped = "utf" not in (sys.stdout.encoding or "utf-8").lower()
+    click.echo(json.dumps(value, indent=2, ensure_ascii=escaped))
 
 
 def table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), numbers: bool = False) -> str:

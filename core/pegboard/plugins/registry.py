@@ -2,64 +2,93 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pegboard.errors import ComponentError, one_of
-from pegboard.plugins import settings
-from pegboard.plugins.discovery import discover, normalized
-from pegboard.plugins.loading import Component, Plugin, Plugins, disabled, entry_of_file
+from pegboard.errors import ComponentError, PegboardWarning, nearest, one_of
+from pegboard.plugins import catalogue, settings
+from pegboard.plugins.catalogue import starter_packages
+from pegboard.plugins.discovery import PluginEntry, discover, normalized
+from pegboard.plugins.loading import Component, Plugin, Plugins, disabled, entry_of_file, in_one_line
 from pegboard.specs import DEFAULT_OPTIONS, KINDS
 
 if TYPE_CHECKING:
     from pegboard.options import Options
 
-__all__ = ["Registry", "starter_packages"]
+__all__ = ["Registry", "broken", "cannot_load", "starter_packages"]
 
 
 class Registry:
     """The board: all installed components, looked up by kind and name.
+
+    With `PEGBOARD_STRICT=1` in the environment a plugin that can't be loaded is an error, not a warning.
 
     Args:
         files: one-file plugins to load beside the installed ones.
         path: where to look for distributions (default `sys.path`); for tests.
 
     Example:
-        >>> registry = Registry()
-        >>> registry.find("tokenizer", "char").distribution
-        'pegboard-char'
+        >>> registry = Registry(["my_plugin.py"])
+        >>> registry.find("tokenizer", "dash").qualified_name
+        'my_plugin.py:dash'
     """
 
     def __init__(self, files: Iterable[str] = (), path: Sequence[str] | None = None) -> None:
         self.files = tuple(files)
         self._path = path
         self._plugins = Plugins()
+        self._reported: set[tuple[str, str]] = set()
 
     @cached_property
     def plugins(self) -> list[Plugin]:
-        """Every plugin in whatever state; loading happens at the first use."""
+        """Every plugin in whatever state; loading happens at the first use.
+
+        Raises:
+            UsageError: a one-file plugin or the settings file can't be read.
+        """
         off = settings.disabled_plugins()
-        found = []
-        for entry in discover(self._path):
-            switched_off = entry.distribution in off or entry.name in off
-            found.append(disabled(entry) if switched_off else self._plugins.load(entry))
-        found += [self._plugins.load(entry_of_file(file)) for file in self.files]
-        broken = [plugin for plugin in found if plugin.state == "broken"]
-        if broken and os.environ.get("PEGBOARD_STRICT") == "1":
-            raise _cannot_load(broken[0])
-        return found
+        files = {entry.source: entry for entry in map(entry_of_file, self.files)}
+        return [
+            *(disabled(entry) if _is_off(entry, off) else self._plugins.load(entry) for entry in discover(self._path)),
+            *map(self._plugins.load, files.values()),
+        ]
 
     @property
     def components(self) -> list[Component]:
-        """All components of all working plugins, by kind and name."""
+        """All components of all working plugins, by kind and name.
+
+        Raises:
+            ComponentError: a plugin is broken, and `PEGBOARD_STRICT=1` is set.
+        """
+        self.check_strictly()
         found = [component for plugin in self.plugins for component in plugin.components]
         return sorted(found, key=lambda c: (KINDS.index(c.kind), c.name, c.distribution))
+
+    def check_strictly(self) -> None:
+        """With `PEGBOARD_STRICT=1`, raise a ComponentError for the first plugin that can't be loaded."""
+        if _strict():
+            for plugin in self.plugins:
+                if plugin.state in ("broken", "incompatible"):
+                    raise cannot_load(plugin)
+
+    def problems(self) -> list[str]:
+        """One line for each plugin that can't be loaded, and for each name in `PEGBOARD_DISABLE` that is none."""
+        lines = [
+            f"the plugin {plugin.distribution} {plugin.version} is {plugin.state} and was left out: {plugin.reason}"
+            + ("" if plugin.entry.source else f" (`pegboard plugins disable {plugin.distribution}` to silence this)")
+            for plugin in self.plugins
+            if plugin.state in ("broken", "incompatible")
+        ]
+        installed = {normalized(name) for p in self.plugins for name in (p.distribution, p.entry.name)} | {"*"}
+        for name in sorted(settings.disabled_for_this_call() - installed):
+            lines.append(f"PEGBOARD_DISABLE names {name!r}, which is no installed plugin")
+        return lines
 
     def of_kind(self, kind: str) -> list[Component]:
         """The components of one kind."""
@@ -88,16 +117,24 @@ class Registry:
         """The component of a kind to use when a recipe names none.
 
         Raises:
-            ComponentError: none is installed, or it is not clear which one.
+            ComponentError: none is installed, the usual one is broken, or it is not clear which one.
         """
-        candidates = self.of_kind(kind)
-        marked = [c for c in candidates if c.spec.default]
-        if len(marked or candidates) == 1:
-            return (marked or candidates)[0]
+        marked = [c for c in self.of_kind(kind) if c.spec.default]
+        packages = catalogue.packages_with_default(kind)
+        if not marked:
+            # Another component must not take the place of the usual one just because that is broken today.
+            for plugin in self.plugins:
+                if plugin.distribution in packages and plugin.state in ("broken", "incompatible"):
+                    raise cannot_load(plugin)
+        candidates = marked or self.of_kind(kind)
+        if len(candidates) == 1:
+            return candidates[0]
         if candidates:
-            names = ", ".join(c.qualified_name for c in marked or candidates)
+            names = ", ".join(c.qualified_name for c in candidates)
             raise ComponentError(f"the recipe names no {kind}", hint=f"choose one of {names}")
-        packages = _catalogue_defaults(kind)
+        for plugin in self.plugins:
+            if plugin.distribution in packages and plugin.state == "disabled":
+                raise cannot_load(plugin)
         raise ComponentError(f"no {kind} is installed", hint=_install_hint(packages))
 
     def with_scheme(self, scheme: str) -> Component | None:
@@ -108,9 +145,26 @@ class Registry:
         """
         matching = [c for c in self.of_kind("dataset") if scheme in c.spec.schemes]
         if len(matching) > 1:
-            names = " or ".join(c.qualified_name for c in matching)
-            raise ComponentError(f"{len(matching)} data sets read {scheme!r}", hint=f"name one: {names}")
+            raise ComponentError(
+                f"{len(matching)} data sets read a {scheme!r} reference",
+                hint=f"choose {' or '.join(c.qualified_name for c in matching)} by name and set its options",
+            )
         return matching[0] if matching else None
+
+    def reader_of(self, scheme: str) -> Component | None:
+        """As `with_scheme`, for a scheme that a published package takes: then it must be there.
+
+        Raises:
+            ComponentError: two take it, or the package that does is not installed, or broken.
+        """
+        component = self.with_scheme(scheme)
+        packages = catalogue.packages_with_scheme(scheme)
+        if component or not packages:
+            return component
+        for plugin in self.plugins:
+            if plugin.distribution in packages and plugin.state != "ok":
+                raise cannot_load(plugin)
+        raise ComponentError(f"nothing that is installed reads a {scheme!r} reference", hint=_install_hint(packages))
 
     def options_of(self, component: Component) -> type[Options]:
         """The option schema of a component.
@@ -123,7 +177,9 @@ class Registry:
         reference = component.spec.options or DEFAULT_OPTIONS[component.kind]
         schema = self._imported(component, reference)
         if not (isinstance(schema, type) and issubclass(schema, Options)):
-            raise _broken(component, f"{reference} is not a subclass of pegboard.Options")
+            raise broken(component, f"{reference} is not a subclass of pegboard.Options")
+        if "name" in schema.model_fields:
+            raise broken(component, f"{reference} has an option 'name', which is the component's own key in a recipe")
         return schema
 
     def factory_of(self, component: Component) -> Callable[..., Any]:
@@ -132,86 +188,134 @@ class Registry:
         Raises:
             ComponentError: something it requires is missing, or its module can't be imported.
         """
-        for requirement in component.spec.requires:
-            _check_requirement(component, requirement)
+        self.check_requirements(component)
         factory = self._imported(component, component.spec.factory)
         if not callable(factory):
-            raise _broken(component, f"{component.spec.factory} can't be called")
+            raise broken(component, f"{component.spec.factory} can't be called")
         return factory  # type: ignore[no-any-return]
 
+    def check_requirements(self, component: Component) -> None:
+        """Look for what a component requires, without importing anything.
+
+        Raises:
+            ComponentError: something is missing, or has another version.
+        """
+        for requirement in component.spec.requires:
+            _check_requirement(component, requirement)
+
     def lifecycle(self, hook: str, **arguments: Any) -> None:
-        """Call a life-cycle hook in all plugins; one that raises is reported, not obeyed."""
+        """Call a life-cycle hook in all plugins; one that raises is reported once, not obeyed."""
         assert self.plugins is not None
         for name, error in self._plugins.call(hook, **arguments):
-            print(f"pegboard: {name} failed in {hook}: {type(error).__name__}: {error}", file=sys.stderr)
-            if os.environ.get("PEGBOARD_STRICT") == "1":
+            if _strict():
                 raise error
+            if (name, hook) not in self._reported:
+                self._reported.add((name, hook))
+                warnings.warn(f"{name} failed in {hook}: {in_one_line(error)}", PegboardWarning, stacklevel=2)
 
     def _imported(self, component: Component, reference: str) -> Any:
         module, _, attribute = reference.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            with contextlib.redirect_stdout(sys.stderr):
+                return getattr(importlib.import_module(module), attribute)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if isinstance(error, ModuleNotFoundError) and error.name and not module.startswith(error.name):
+            cause = in_one_line(error)
+            if isinstance(error, ModuleNotFoundError) and error.name and not f"{module}.".startswith(f"{error.name}."):
                 cause = f"it needs the module {error.name!r}, which is not installed"
-            else:
-                cause = f"{type(error).__name__}: {error}"
-            raise _broken(component, f"{reference} can't be imported: {cause}") from error
+            raise broken(component, f"{reference} can't be imported: {cause}") from error
 
     def _missing(self, kind: str, name: str, distribution: str) -> ComponentError:
+        """Why nothing provides a component: the most certain cause, and what to do about it."""
+        wanted = normalized(distribution) if distribution else ""
+        packages = [p for p in catalogue.packages_with(kind, name) if wanted in ("", p)]
+        loaded = {}
         for plugin in self.plugins:
-            mine = distribution in ("", plugin.distribution) or normalized(distribution) == plugin.distribution
-            meant = mine and (name in _catalogue(kind, plugin.distribution) or bool(distribution))
-            if meant and plugin.state != "ok":
-                return _cannot_load(plugin)
-        packages = [package for package in _catalogue_packages() if name in _catalogue(kind, package)]
-        if packages:
+            if plugin.distribution in (distribution, wanted) or plugin.distribution in packages:
+                if plugin.state != "ok":
+                    return cannot_load(plugin)
+                loaded[plugin.distribution] = plugin
+        if packages and not loaded:
             return ComponentError(f"the {kind} {name!r} is not installed", hint=_install_hint(packages))
-        elsewhere = [c.kind for c in self.components if c.name == name and c.kind != kind]
+        for plugin in loaded.values():
+            names = [c.name for c in plugin.components if c.kind == kind]
+            return ComponentError(
+                f"{plugin.distribution} {plugin.version} provides no {kind} {name!r}",
+                hint=f"pip install --upgrade {plugin.distribution}" if packages else one_of(name, names),
+            )
+        if distribution:
+            return ComponentError(
+                f"no plugin {distribution!r} is installed, which should provide the {kind} {name!r}",
+                hint=one_of(distribution, [plugin.distribution for plugin in self.plugins]),
+            )
+        elsewhere = [c.kind for c in self.components if c.name == name]
         if elsewhere:
             return ComponentError(f"{name!r} is a component, but of the kind {elsewhere[0]}, not {kind}")
-        wanted = f"{distribution}:{name}" if distribution else name
         return ComponentError(
-            f"no installed plugin provides the {kind} {wanted!r}",
-            hint=one_of(name, [c.name for c in self.of_kind(kind)]) + "; see `pegboard plugins list`",
+            f"no installed plugin provides the {kind} {name!r}", hint="; ".join(self._guesses(kind, name))
         )
 
-
-def _catalogue_file() -> dict[str, Any]:
-    """The packages that the project publishes, so that an error can say which one to install."""
-    from pegboard.toml import read_toml
-
-    return read_toml(Path(__file__).with_name("catalogue.toml"))
-
-
-def _catalogue_packages() -> list[str]:
-    return sorted(_catalogue_file())
-
-
-def _catalogue(kind: str, distribution: str) -> list[str]:
-    return list(_catalogue_file().get(distribution, {}).get(f"{kind}s", ()))
+    def _guesses(self, kind: str, name: str) -> list[str]:
+        """What an unknown name may have meant: one that is spelt nearly so, or a component of a sleeping plugin."""
+        installed = {component.name for component in self.of_kind(kind)}
+        close = nearest(name, installed | catalogue.known_names(kind))
+        shown = [n if n in installed else f"{n} ({_install_hint(catalogue.packages_with(kind, n))})" for n in close]
+        guesses = [f"did you mean {' or '.join(shown)}?" if shown else one_of(name, installed)]
+        for plugin in self.plugins:
+            if plugin.state != "ok":
+                error = cannot_load(plugin)
+                guesses.append(f"or is it in one that is not loaded? {error.what} ({error.hint})")
+        return [*guesses, "see `pegboard plugins list`"]
 
 
-def _catalogue_defaults(kind: str) -> list[str]:
-    file = _catalogue_file()
-    return [package for package in sorted(file) if kind in file[package].get("default", ())]
+def broken(component: Component, cause: str) -> ComponentError:
+    """The error for a component that can't be used as it is installed."""
+    return ComponentError(
+        f"the {component.kind} {component.name!r} of {component.distribution} {component.version} is broken: {cause}",
+        hint=_mend(component.distribution, component.source),
+    )
 
 
-def starter_packages() -> list[str]:
-    """The published packages that provide the default components."""
-    return sorted({package for kind in KINDS for package in _catalogue_defaults(kind)})
+def cannot_load(plugin: Plugin) -> ComponentError:
+    """The error for a plugin that is disabled, broken or made for another version."""
+    name, hint = plugin.distribution, _mend(plugin.distribution, plugin.entry.source)
+    if plugin.state == "disabled":
+        for_this_call = settings.disabled_for_this_call()
+        hint = "change PEGBOARD_DISABLE" if _is_off(plugin.entry, for_this_call) else f"pegboard plugins enable {name}"
+    return ComponentError(f"the plugin {name} {plugin.version} is {plugin.state}: {plugin.reason}", hint=hint)
+
+
+def _mend(distribution: str, source: str | None) -> str:
+    if source:
+        return f"mend {source}; `pegboard doctor --plugin {source}` has details"
+    return (
+        f"upgrade or reinstall {distribution}, or `pegboard plugins disable {distribution}`; "
+        "`pegboard doctor` has details"
+    )
 
 
 def _install_hint(packages: Sequence[str]) -> str:
     return f"pip install {' '.join(packages[:1]) or 'a plugin that provides one'}"
 
 
-def _check_requirement(component: Component, requirement: str) -> None:
-    from packaging.requirements import Requirement
+def _is_off(entry: PluginEntry, off: set[str]) -> bool:
+    return not off.isdisjoint({"*", entry.distribution, normalized(entry.name)})
 
-    wanted = Requirement(requirement)
+
+def _strict() -> bool:
+    return os.environ.get("PEGBOARD_STRICT") == "1"
+
+
+def _check_requirement(component: Component, requirement: str) -> None:
+    from importlib import metadata
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        wanted = Requirement(requirement)
+    except InvalidRequirement as error:
+        raise broken(component, f"its requirement {requirement!r} is malformed: {in_one_line(error)}") from None
     if wanted.marker and not wanted.marker.evaluate():
         return
     try:
@@ -225,20 +329,3 @@ def _check_requirement(component: Component, requirement: str) -> None:
             f"requires {requirement}, but {found}",
             hint=f"pip install '{requirement}'",
         )
-
-
-def _broken(component: Component, cause: str) -> ComponentError:
-    return ComponentError(
-        f"the {component.kind} {component.name!r} of {component.distribution} {component.version} is broken: {cause}",
-        hint=f"upgrade or reinstall {component.distribution}, or `pegboard plugins disable {component.distribution}`",
-    )
-
-
-def _cannot_load(plugin: Plugin) -> ComponentError:
-    name = plugin.distribution
-    return ComponentError(
-        f"the plugin {name} {plugin.version} is {plugin.state}: {plugin.reason}",
-        hint=f"pegboard plugins enable {name}"
-        if plugin.state == "disabled"
-        else f"upgrade or reinstall {name}, or `pegboard plugins disable {name}`; `pegboard doctor` has details",
-    )
