@@ -24,7 +24,7 @@ from pegboard.contracts.encoder import SavesForTransformers
 from pegboard.contracts.tokenizer import Tokenizer, VocabInfo
 from pegboard.errors import ArtifactError, ComponentError, PegboardError, PegboardWarning, RecipeError
 from pegboard.files import atomic_folder, atomic_write
-from pegboard.options import Options, check_options
+from pegboard.options import Options, as_document, check_options
 from pegboard.pipeline.blame import blaming
 from pegboard.plugins.loading import Component
 from pegboard.recipe import Choice, Recipe
@@ -131,7 +131,7 @@ def _config(recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Seq
             "version": __version__,
             "vocab": _vocab_record(tokenizer.vocab_info),
             **{kind: _recorded(recipe[kind]) for kind in ("tokenizer", "encoder")},
-            "task": recipe.task.model_dump(),
+            "task": as_document(recipe.task),
         },
     }
 
@@ -142,7 +142,7 @@ def _recorded(choice: Choice) -> dict[str, Any]:
         "name": component.name,
         "distribution": component.distribution,
         "version": component.version,
-        "options": choice.options.model_dump(),
+        "options": as_document(choice.options),
     }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -9,14 +12,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pegboard.errors import RecipeError, one_of
 
-__all__ = ["Options", "check_options"]
+__all__ = ["Options", "as_document", "check_options"]
 
 
 class Options(BaseModel):
-    """Base of all option schemas: frozen, strict types, no unknown keys.
+    """Base of all option schemas: frozen, strict types, finite numbers, no unknown keys.
 
-    Declare options as annotated fields; `pydantic.Field` adds ranges and help. Keep the module light: it is
-    imported when a recipe is checked, before anything heavy is needed.
+    Declare options as annotated fields; `pydantic.Field` adds ranges, and a docstring under the field is its help.
+    Every option but a required one needs a default that TOML can write. Keep the module light: it is imported when
+    a recipe is checked, before anything heavy is needed.
 
     Example:
         >>> from pydantic import Field
@@ -26,7 +30,9 @@ class Options(BaseModel):
         True
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 Schema = TypeVar("Schema", bound=Options)
@@ -36,6 +42,9 @@ def check_options(
     schema: type[Schema], values: Mapping[str, Any], *, table: str, elsewhere: Iterable[str] = ()
 ) -> Schema:
     """Validate `values` against `schema`.
+
+    Values are what a document can hold, so that a list stands for a tuple and text for a path or a member of an
+    enumeration; apart from that, types are strict.
 
     Args:
         schema: the option schema.
@@ -53,14 +62,56 @@ def check_options(
                 where=f"{table}.{key}",
                 hint=_hint(key, schema, table, elsewhere),
             )
+    for key, value in values.items():
+        try:
+            json.dumps(value, default=_plain)
+        except (TypeError, ValueError, RecursionError):
+            raise RecipeError(f"{value!r} can't stand in a recipe", where=f"{table}.{key}") from None
     try:
-        return schema(**values)
+        return schema.model_validate_json(json.dumps(dict(values), default=_plain))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "options"
-        given = f", not {first['input']!r}" if first["loc"] and first["type"] != "missing" else ""
-        text = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise RecipeError(f"{text}{given}", where=f"{table}.{key}") from None
+        raise _explained(error, table) from None
+
+
+def as_document(options: Options) -> dict[str, Any]:
+    """Options as a document can hold them, which `check_options` reads back: text, numbers, lists and tables."""
+    return options.model_dump(mode="json")
+
+
+def _plain(value: Any) -> str:
+    """Dates and times of TOML, and paths from Python, as text; a schema that wants them reads them from it."""
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    raise TypeError
+
+
+def _explained(error: ValidationError, table: str) -> RecipeError:
+    """The first option that is wrong, in a sentence; the alternatives of a union are joined."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    if not first["loc"]:
+        return RecipeError(_message(first), where=table)
+    key = first["loc"][0]
+    if first["type"] == "missing" and len(first["loc"]) == 1:
+        return RecipeError("is required", where=f"{table}.{key}", hint=f"--set {table}.{key}=…")
+    same = [problem for problem in problems if problem["loc"][0] == key]
+    # Where a union fails, each of its alternatives is a problem, and stands in the place's name.
+    inside = first["loc"][1:] if len(same) == 1 else ()
+    hint = None
+    if first["type"] == "string_type" and isinstance(first["input"], (bool, int, float)):
+        quoted = f'"{json.dumps(first["input"])}"'
+        hint = f"text that looks like something else needs quotes: --set '{table}.{key}={quoted}'"
+    return RecipeError(
+        f"{' or '.join(dict.fromkeys(map(_message, same)))}, not {first['input']!r}",
+        where=".".join(map(str, (table, key, *inside))),
+        hint=hint,
+    )
+
+
+def _message(problem: Any) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _hint(key: str, schema: type[Options], table: str, elsewhere: Iterable[str]) -> str:

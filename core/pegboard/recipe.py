@@ -12,22 +12,25 @@ A recipe is a TOML document with a table for each kind of component:
     vocab_size = 8000
 
 What it leaves out is filled from the option schemas and from what the chosen components suggest for each other,
-so the resolved recipe holds everything that changes a result.
+so the resolved recipe holds everything that changes a result. Paths in a recipe file are relative to that file.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegboard.errors import PegboardWarning, RecipeError, one_of
-from pegboard.options import Options, check_options
+from pegboard.options import Options, as_document
 from pegboard.plugins.loading import Component
-from pegboard.specs import KINDS, SameAs
+from pegboard.specs import KINDS
+from pegboard.suggestions import check_component_options, complete
 from pegboard.tasks.options import ClassifyOptions
 from pegboard.toml import parse_value, read_toml, write_toml
 from pegboard.version import __version__
@@ -45,16 +48,24 @@ _DATA_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".json", ".gz", 
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen component with its complete options, and where each option's value came from."""
+    """A chosen component with its complete options."""
 
     component: Component
     options: Options
-    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A resolved recipe: every option of every component has its value."""
+    """A resolved recipe: every option of every component has its value.
+
+    Attributes:
+        seed: seed of everything random.
+        choices: the chosen component of each kind.
+        task: options of the classification task.
+        plugins: one-file plugins.
+        data_fingerprint: of the data it ran on, or was resolved with; `None` before it has run.
+        origins: by dotted key, where a value that nobody gave comes from.
+    """
 
     seed: int
     choices: Mapping[str, Choice]
@@ -68,13 +79,19 @@ class Recipe:
         return self.choices[kind]
 
     def with_data(self, fingerprint: str) -> Recipe:
-        """The recipe with the fingerprint of the data it ran on."""
+        """The recipe with the fingerprint of the data it runs on; warns when it was resolved with other data."""
+        if self.data_fingerprint not in (None, fingerprint):
+            warnings.warn(
+                f"the data are not those of the resolved recipe ({self.data_fingerprint} there, {fingerprint} now)",
+                PegboardWarning,
+                stacklevel=2,
+            )
         return replace(self, data_fingerprint=fingerprint)
 
     def document(self) -> dict[str, Any]:
         """The recipe as the document that stands in the run folder's `recipe.toml`."""
         tables = {
-            kind: {"name": choice.component.name, **choice.options.model_dump()}
+            kind: {"name": choice.component.name, **as_document(choice.options)}
             for kind, choice in self.choices.items()
         }
         installed = {kind: f"{c.component.distribution}=={c.component.version}" for kind, c in self.choices.items()}
@@ -82,7 +99,7 @@ class Recipe:
         top: dict[str, Any] = {"seed": self.seed}
         if self.plugins:
             top["plugins"] = list(self.plugins)
-        return {**top, **tables, "task": {"name": "classify", **self.task.model_dump()}, "resolved": resolved}
+        return {**top, **tables, "task": {"name": "classify", **as_document(self.task)}, "resolved": resolved}
 
     def to_toml(self) -> str:
         """The document as TOML text."""
@@ -90,14 +107,19 @@ class Recipe:
 
     def to_annotated_toml(self) -> str:
         """The document as TOML text, each option with a comment that says where its value came from."""
-        lines, table = [], ""
-        for line in self.to_toml().splitlines():
-            key, equals, _ = line.partition(" = ")
-            if line.startswith("["):
-                table = line.strip("[]") + "."
-            origin = self.origins.get(table + key) if equals else None
-            lines.append(f"{line}  # {origin}" if origin else line)
-        return "\n".join(lines) + "\n"
+        parts = []
+        for key, value in self.document().items():
+            table, lines = "", []
+            for line in write_toml({key: value}).splitlines():
+                if line.startswith("["):
+                    table = line.strip("[]") + "."
+                option, equals, _ = line.partition(" = ")
+                origin = self.origins.get(table + option) if equals else None
+                lines.append(f"{line}  # {origin}" if origin else line)
+            if key in TABLES:
+                lines += [f"# {option} is not set" for option, setting in value.items() if setting is None]
+            parts.append("\n".join(lines))
+        return "\n\n".join(parts) + "\n"
 
     def identity(self) -> str:
         """A hash of all that changes the result: same identity, same bytes."""
@@ -126,25 +148,65 @@ def document_of(
     Raises:
         RecipeError: the file is no TOML, or a setting does not read `key.path=value`.
     """
-    document = read_toml(file) if file else {}
-    if file:
-        base = file.parent
-        document["plugins"] = [str((base / name).absolute()) for name in document.get("plugins", [])]
-        table = document.get("dataset")
-        if isinstance(table, dict) and isinstance(table.get("path"), str) and table.get("name") != "hub":
-            table["path"] = str((base / Path(table["path"]).expanduser()).absolute())
+    document = _read(file) if file else {}
+    before = copy.deepcopy(document)
     for kind, name in choices.items():
         if name is not None:
             table = document.get(kind)
-            same = isinstance(table, dict) and table.get("name") == name
-            document[kind] = table if same else {"name": name}
+            options = table if isinstance(table, dict) and table.get("name") == name else {}
+            document[kind] = {**options, "name": name}
     for setting in settings:
         set_value(document, setting)
     if seed is not None:
         document["seed"] = seed
     given = [str(Path(name).expanduser().absolute()) for name in plugins]
-    document["plugins"] = list(dict.fromkeys([*document.get("plugins", []), *given]))
+    document["plugins"] = list(dict.fromkeys([*_plugins(document), *given]))
+    _forget_outdated(document, before)
     return document
+
+
+class _Written(str):
+    """Text of a recipe file that may be a path; such a path is relative to the file's folder."""
+
+    folder = Path()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The document in a recipe file."""
+    document = read_toml(file)
+    document["plugins"] = [str((file.parent / Path(name).expanduser()).absolute()) for name in _plugins(document)]
+    for name in TABLES:
+        if isinstance(document.get(name), str):
+            document[name] = {"name": document[name]}
+    table = document.get("dataset")
+    if isinstance(table, dict):
+        for key in ("name", "path"):
+            if isinstance(table.get(key), str):
+                table[key] = _Written(table[key])
+                table[key].folder = file.parent
+    return document
+
+
+def _plugins(document: Mapping[str, Any]) -> list[str]:
+    names = document.get("plugins", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecipeError(f"must be a list of files, not {names!r}", where="plugins")
+    return names
+
+
+def _forget_outdated(document: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Drop what the file says of versions and data where the command line has chosen others."""
+    resolved = document.get("resolved")
+    if not isinstance(resolved, dict):
+        return
+    outdated = {kind for kind in KINDS if _name_in(document.get(kind)) != _name_in(before.get(kind))}
+    if document.get("dataset") != before.get("dataset") or document.get("seed") != before.get("seed"):
+        outdated.add("data")
+    document["resolved"] = {key: value for key, value in resolved.items() if key not in outdated}
+
+
+def _name_in(table: Any) -> Any:
+    return table.get("name") if isinstance(table, dict) else table
 
 
 def set_value(document: dict[str, Any], setting: str) -> None:
@@ -157,9 +219,11 @@ def set_value(document: dict[str, Any], setting: str) -> None:
         {'tokenizer': {'vocab_size': 8000}}
     """
     dotted, equals, value = setting.partition("=")
-    keys = dotted.strip().split(".")
+    keys = [key.strip() for key in dotted.split(".")]
     if not equals or not all(keys):
         raise RecipeError("must read key.path=value", where=f"--set {setting}")
+    if keys[0] in TABLES and len(keys) > 1 and isinstance(document.get(keys[0]), str):
+        document[keys[0]] = {"name": document[keys[0]]}
     table = document
     for key in keys[:-1]:
         table = table.setdefault(key, {})
@@ -182,18 +246,30 @@ def resolve(document: Mapping[str, Any], registry: Registry) -> Recipe:
     seed = document.get("seed", DEFAULT_SEED)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise RecipeError(f"must be a whole number from 0 to 4294967295, not {seed!r}", where="seed")
-    tables = {name: _table(document, name) for name in TABLES}
-    components, given = _choose(tables, registry)
-    schemas = {kind: registry.options_of(component) for kind, component in components.items()}
-    suggested = _suggestions(components, schemas)
-    options, origins = _complete(components, schemas, given, suggested)
-    task_name = tables["task"].pop("name", "classify")
+    recorded = document.get("resolved", {})
+    if not isinstance(recorded, dict):
+        raise RecipeError(f"must be a table, not {recorded!r}", where="resolved")
+    given = {name: _table(document, name) for name in TABLES}
+    origins = {f"{kind}.name": "default" for kind in KINDS if "name" not in given[kind]}
+    components = {kind: _choose(kind, given[kind], registry, recorded.get(kind)) for kind in KINDS}
+    task_name = given["task"].pop("name", "classify")
     if task_name != "classify":
         raise RecipeError(f"there is no task {task_name!r}", where="task.name", hint="known: classify")
-    task = check_options(ClassifyOptions, tables["task"], table="task", elsewhere=_dotted(schemas))
-    choices = {kind: Choice(components[kind], options[kind]) for kind in KINDS}
-    recipe = Recipe(seed, choices, task, tuple(registry.files), origins=origins)
-    _check_versions(document.get("resolved"), recipe)
+    schemas: dict[str, type[Options]] = {kind: registry.options_of(components[kind]) for kind in KINDS}
+    schemas["task"] = ClassifyOptions
+    options, more_origins = complete(components, schemas, given)
+    task = options.pop("task")
+    assert isinstance(task, ClassifyOptions)
+    data = recorded.get("data")
+    recipe = Recipe(
+        seed,
+        {kind: Choice(components[kind], options[kind]) for kind in KINDS},
+        task,
+        tuple(registry.files),
+        data_fingerprint=data if isinstance(data, str) else None,
+        origins={**origins, **more_origins},
+    )
+    _warn_of_versions(recorded, recipe)
     return recipe
 
 
@@ -206,50 +282,57 @@ def _table(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(table)
 
 
-def _choose(
-    tables: Mapping[str, dict[str, Any]], registry: Registry
-) -> tuple[dict[str, Component], dict[str, dict[str, Any]]]:
-    """For each kind the component that its table names, and the options that stand beside the name."""
-    components: dict[str, Component] = {}
-    given: dict[str, dict[str, Any]] = {}
-    for kind in KINDS:
-        values = dict(tables[kind])
-        name = values.pop("name", None)
-        if name is not None and not isinstance(name, str):
-            raise RecipeError(f"must be text, not {name!r}", where=f"{kind}.name")
-        if name is None:
-            components[kind] = registry.default(kind)
-        elif kind == "dataset":
-            components[kind], path = dataset_component(name, registry)
-            values = {**values, "path": path} if path is not None else values
-        else:
-            components[kind] = registry.find(kind, name)
-        given[kind] = values
-    return components, given
+def _choose(kind: str, table: dict[str, Any], registry: Registry, recorded: Any = None) -> Component:
+    """The component that a table names; takes the name out of the table and puts a data set's path in."""
+    name = table.pop("name", None)
+    if name is not None and not isinstance(name, str):
+        raise RecipeError(f"must be text, not {name!r}", where=f"{kind}.name")
+    if name is None:
+        component = registry.default(kind)
+    elif kind == "dataset":
+        component, path = dataset_component(_recorded_name(kind, name, registry, recorded), registry)
+        if path is not None:
+            table["path"] = path
+    else:
+        component = registry.find(kind, _recorded_name(kind, name, registry, recorded))
+    if kind == "dataset" and isinstance(table.get("path"), str):
+        table["path"] = _absolute(table["path"]) if "path" in component.spec.schemes else str(table["path"])
+    return component
+
+
+def _recorded_name(kind: str, name: str, registry: Registry, recorded: Any) -> str:
+    """The name, qualified where two plugins claim it and the recipe was resolved with one of them."""
+    claiming = [component for component in registry.of_kind(kind) if component.name == name]
+    meant = [c.qualified_name for c in claiming if str(recorded).startswith(f"{c.distribution}==")]
+    return meant[0] if len(claiming) > 1 and meant else name
 
 
 def dataset_component(reference: str, registry: Registry) -> tuple[Component, str | None]:
     """The data set that a reference means: a name, a path, or `scheme:rest`; with the path or rest.
 
+    A plain word is a name first, and a file or folder of that name if there is no such data set.
+
     Raises:
         ComponentError: nothing installed takes it.
     """
     scheme, colon, rest = reference.partition(":")
-    if colon and (component := registry.with_scheme(scheme)):
+    if colon and scheme != "path" and (component := registry.reader_of(scheme)):
         return component, rest
-    looks_like_path = (
+    registered = any(component.name == reference for component in registry.of_kind("dataset"))
+    is_path = (
         "/" in reference
         or reference.startswith((".", "~"))
         or reference.lower().endswith(_DATA_SUFFIXES)
-        or (Path(reference).exists() and not any(c.name == reference for c in registry.of_kind("dataset")))
+        or (not registered and Path(_absolute(reference)).exists())
     )
-    if looks_like_path and (component := registry.with_scheme("path")):
-        return component, str(Path(reference).expanduser().absolute())
-    if looks_like_path:
-        return registry.find("dataset", "files"), reference
-    if scheme == "hub" and colon:
-        return registry.find("dataset", "hub"), rest
+    if is_path and (component := registry.reader_of("path")):
+        return component, _absolute(reference)
     return registry.find("dataset", reference), None
+
+
+def _absolute(path: str) -> str:
+    """A path as it holds from everywhere; one from a recipe file is relative to that file."""
+    return str((getattr(path, "folder", Path()) / Path(path).expanduser()).absolute())
 
 
 def resolve_dataset(document: Mapping[str, Any], registry: Registry) -> Choice:
@@ -260,72 +343,16 @@ def resolve_dataset(document: Mapping[str, Any], registry: Registry) -> Choice:
         ComponentError: the data set is not installed or broken.
     """
     values = _table(document, "dataset")
-    component, path = dataset_component(values.pop("name"), registry)
-    if path is not None:
-        values["path"] = path
-    return Choice(component, check_options(registry.options_of(component), values, table="dataset"))
+    component = _choose("dataset", values, registry)
+    return Choice(component, check_component_options(component, registry.options_of(component), values, "dataset"))
 
 
-def _suggestions(
-    components: Mapping[str, Component], schemas: Mapping[str, type[Options]]
-) -> dict[str, tuple[Any, str]]:
-    """What the chosen components suggest for each other's options: dotted key to (value, who)."""
-    suggested: dict[str, tuple[Any, str]] = {}
-    for kind, component in components.items():
-        for dotted, value in component.spec.suggests.items():
-            table, _, key = dotted.partition(".")
-            if table != kind and table in schemas and key in schemas[table].model_fields:
-                suggested[dotted] = (value, f"{kind} {component.name}")
-    return suggested
-
-
-def _complete(
-    components: Mapping[str, Component],
-    schemas: Mapping[str, type[Options]],
-    given: Mapping[str, dict[str, Any]],
-    suggested: Mapping[str, tuple[Any, str]],
-) -> tuple[dict[str, Options], dict[str, str]]:
-    """The options of each component: what is given, else suggested, else the default."""
-    elsewhere = [*_dotted(schemas), *(f"task.{key}" for key in ClassifyOptions.model_fields)]
-    options: dict[str, Options] = {}
-    origins: dict[str, str] = {}
-    for kind in sorted(components, key=lambda kind: any(_refers(kind, s) for s in suggested.items())):
-        values = dict(given[kind])
-        for dotted, (value, who) in suggested.items():
-            table, _, key = dotted.partition(".")
-            if table == kind and key not in values:
-                actual = _looked_up(value, options, given) if isinstance(value, SameAs) else value
-                if actual is not None:
-                    values[key] = actual
-                    origins[dotted] = f"suggested by the {who}"
-        options[kind] = check_options(schemas[kind], values, table=kind, elsewhere=elsewhere)
-        for key in schemas[kind].model_fields:
-            if f"{kind}.{key}" not in origins and key not in given[kind]:
-                origins[f"{kind}.{key}"] = "default"
-    return {kind: options[kind] for kind in KINDS}, origins
-
-
-def _refers(kind: str, suggestion: tuple[str, tuple[Any, str]]) -> bool:
-    dotted, (value, _) = suggestion
-    return dotted.startswith(f"{kind}.") and isinstance(value, SameAs)
-
-
-def _looked_up(value: SameAs, options: Mapping[str, Options], given: Mapping[str, dict[str, Any]]) -> Any:
-    table, _, key = value.key.partition(".")
-    return getattr(options[table], key) if table in options else given[table].get(key)
-
-
-def _dotted(schemas: Mapping[str, type[Options]]) -> list[str]:
-    return [f"{kind}.{key}" for kind, schema in schemas.items() for key in schema.model_fields]
-
-
-def _check_versions(resolved: Any, recipe: Recipe) -> None:
+def _warn_of_versions(recorded: Mapping[str, Any], recipe: Recipe) -> None:
     """Say when a resolved recipe was made with other versions than those installed."""
-    import warnings
-
-    if not isinstance(resolved, dict):
-        return
-    for kind, choice in recipe.choices.items():
-        wanted, here = resolved.get(kind), f"{choice.component.distribution}=={choice.component.version}"
-        if wanted and wanted != here:
-            warnings.warn(f"the recipe was resolved with {wanted}; {here} is installed", PegboardWarning, stacklevel=3)
+    here = recipe.document()["resolved"]
+    for key in ("pegboard", *KINDS):
+        wanted = recorded.get(key)
+        if wanted and wanted != here[key]:
+            now = f"{'pegboard ' if key == 'pegboard' else ''}{here[key]}"
+            message = f"the recipe was resolved with {key} {wanted}; {now} is installed"
+            warnings.warn(message, PegboardWarning, stacklevel=3)

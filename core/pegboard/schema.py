@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["recipe_schema"]
 
+_TEXT = {"type": "string"}
+
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:
     """A schema (draft 2020-12) that accepts the recipes that the installed components understand.
 
     Components whose option schema can't be imported are left out.
     """
+    definitions: dict[str, Any] = {}
     properties: dict[str, Any] = {
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": DEFAULT_SEED},
-        "plugins": {"type": "array", "items": {"type": "string"}, "description": "one-file plugins"},
+        "plugins": {"type": "array", "items": _TEXT, "description": "one-file plugins"},
         "resolved": {"type": "object", "description": "versions and data; written into a run's recipe"},
-        "task": _table("classify", ClassifyOptions, "classification"),
     }
     for kind in KINDS:
         tables = []
@@ -34,22 +36,33 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
                 schema = registry.options_of(component)
             except ComponentError:
                 continue
-            tables.append(_table(component.name, schema, component.spec.summary))
-        properties[kind] = {"anyOf": [{"type": "string", "description": "a name"}, *tables]}
+            table = _table(schema, component.qualified_name, definitions)
+            name: dict[str, Any] = {"enum": [component.name, component.qualified_name]}
+            if component.spec.schemes:  # its name may be a reference, which says where the data are
+                name = _TEXT
+                table["required"] = [key for key in table.get("required", ()) if key != "path"]
+            tables.append(_named(table, name, component.spec.summary))
+        properties[kind] = {"anyOf": [{**_TEXT, "description": "a name"}, *tables]}
+    task = _table(ClassifyOptions, "task", definitions)
+    properties["task"] = {"anyOf": [{"const": "classify"}, _named(task, {"const": "classify"}, "classification")]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Pegboard recipe",
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
+        "$defs": definitions,
     }
 
 
-def _table(name: str, schema: type[Options], description: str) -> dict[str, Any]:
-    table = schema.model_json_schema()
+def _table(schema: type[Options], owner: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a table of options; models inside it are moved to the root, where references find them."""
+    table = schema.model_json_schema(ref_template=f"#/$defs/{owner}.{{model}}")
+    for model, definition in table.pop("$defs", {}).items():
+        definitions[f"{owner}.{model}"] = definition
+    return table
+
+
+def _named(table: dict[str, Any], name: dict[str, Any], description: str) -> dict[str, Any]:
     table.pop("title", None)
-    return {
-        **table,
-        "description": description,
-        "properties": {"name": {"const": name}, **table.get("properties", {})},
-    }
+    return {**table, "description": description, "properties": {"name": name, **table.get("properties", {})}}

@@ -28,17 +28,26 @@ def read_toml(path: Path) -> dict[str, Any]:
         RecipeError: no such file, not UTF-8, or not TOML (the message has line and column).
     """
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))  # some editors begin with a byte order mark
     except OSError as error:
-        raise RecipeError(f"can't be read: {error.strerror}", where=str(path)) from None
+        raise RecipeError(f"can't be read: {error.strerror}", where=str(path), hint=_meant(path)) from None
     except UnicodeDecodeError:
-        raise RecipeError("is not UTF-8 text", where=str(path), hint="TOML files are UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"is not valid TOML: {error}", where=str(path)) from None
+        raise RecipeError("is not UTF-8 text", where=str(path), hint=_meant(path) or "TOML files are UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError(f"is not valid TOML: {error}", where=str(path), hint=_meant(path)) from None
+
+
+def _meant(path: Path) -> str | None:
+    """What someone may have meant who gives something else in the place of a TOML file."""
+    if (path / "recipe.toml").is_file():
+        return f"its recipe is {path / 'recipe.toml'}"
+    if path.suffix != ".toml":
+        return f"if it holds data: --dataset {path}"
+    return None
 
 
 def parse_value(text: str) -> Any:
-    """The value that `text` has in TOML, or `text` itself where it is no TOML value.
+    """The value that `text` has in TOML, or `text` itself where it is no TOML value, or a date.
 
     Example:
         >>> parse_value("8000"), parse_value("true"), parse_value("gru"), parse_value("[1, 2]")
@@ -46,9 +55,11 @@ def parse_value(text: str) -> Any:
     """
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
-    return document["value"] if set(document) == {"value"} else text
+    value = document.get("value")
+    written_as_value = set(document) == {"value"} and isinstance(value, (str, bool, int, float, list, dict))
+    return value if written_as_value else text
 
 
 def write_toml(document: dict[str, Any]) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pegboard.cli.common import choice_options, open_registry, print_json
-from pegboard.cli.lazy import Command
-from pegboard.recipe import Recipe, document_of, resolve
+from pegboard.cli.common import choice_options, open_registry, plugin_option, print_json
+from pegboard.cli.lazy import Group
+from pegboard.specs import KINDS
+
+if TYPE_CHECKING:
+    from pegboard.plugins.registry import Registry
+    from pegboard.recipe import Recipe
 
 __all__ = ["recipe"]
 
 
-@click.group()
+@click.group(cls=Group)
 def recipe() -> None:
     """Show, check or describe recipes.
 
@@ -22,7 +26,7 @@ def recipe() -> None:
     """
 
 
-@recipe.command(cls=Command)
+@recipe.command()
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print the document as JSON.")
 def show(as_json: bool, **choices: Any) -> None:
@@ -30,24 +34,26 @@ def show(as_json: bool, **choices: Any) -> None:
 
     The output is a recipe itself: `pegboard recipe show > mine.toml` is a good start.
     """
-    resolved = _resolved(choices)
+    resolved, _ = _resolved(choices)
     if as_json:
         print_json(resolved.document())
     else:
         click.echo(resolved.to_annotated_toml(), nl=False)
 
 
-@recipe.command(cls=Command)
+@recipe.command()
 @choice_options
 def check(**choices: Any) -> None:
     """Say what is wrong with a recipe, without running it."""
-    resolved = _resolved(choices)
+    resolved, registry = _resolved(choices)
+    for choice in resolved.choices.values():
+        registry.check_requirements(choice.component)
     names = ", ".join(f"{kind} {choice.component.qualified_name}" for kind, choice in resolved.choices.items())
     click.echo(f"ok: {names}")
 
 
-@recipe.command(cls=Command)
-@click.option("--plugin", "plugins", multiple=True, metavar="FILE.py", help="Load a one-file plugin.")
+@recipe.command()
+@plugin_option
 def schema(plugins: tuple[str, ...]) -> None:
     """The JSON Schema of recipes, with the options of every installed component."""
     from pegboard.schema import recipe_schema
@@ -55,14 +61,16 @@ def schema(plugins: tuple[str, ...]) -> None:
     print_json(recipe_schema(open_registry(plugins)))
 
 
-def _resolved(choices: dict[str, Any]) -> Recipe:
+def _resolved(choices: dict[str, Any]) -> tuple[Recipe, Registry]:
+    from pegboard.recipe import document_of, resolve
+
     file = choices.pop("recipe")
-    names = {kind: choices[kind] for kind in ("dataset", "tokenizer", "encoder", "trainer")}
     document = document_of(
         Path(file) if file else None,
-        choices=names,
+        choices={kind: choices[kind] for kind in KINDS},
         settings=choices["settings"],
         seed=choices["seed"],
         plugins=choices["plugins"],
     )
-    return resolve(document, open_registry(document["plugins"]))
+    registry = open_registry(document["plugins"])
+    return resolve(document, registry), registry
