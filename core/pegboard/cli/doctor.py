@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib import metadata
@@ -11,6 +12,7 @@ import click
 
 from pegboard.cli.common import plugin_option, print_json
 from pegboard.cli.lazy import Command
+from pegboard.errors import ComponentError, PegboardError
 from pegboard.version import __version__
 
 if TYPE_CHECKING:
@@ -35,31 +37,52 @@ LIBRARIES = (
 )
 
 
+VARIABLES = ("PEGBOARD_CONFIG", "PEGBOARD_DISABLE", "PEGBOARD_STRICT")
+
+
 @click.command(cls=Command)
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(plugins: tuple[str, ...], as_json: bool) -> None:
     """What to paste into a bug report: versions, device, and every plugin, with the traceback of broken ones.
 
-    Exits with 3 when a plugin is broken.
+    Exits with 3 when a plugin is broken, with 2 when the settings or a plugin's file can't be read.
     """
-    from pegboard.plugins.registry import Registry
-
-    found = Registry(plugins).plugins
+    found, problem = _plugins(plugins)
     facts: dict[str, Any] = {
         "pegboard": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
         "platform": platform.platform(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "device": _device(),
+        "settings": {**_settings(), "problem": str(problem) if problem else None},
         "plugins": [_facts(plugin) for plugin in found],
     }
     if as_json:
         print_json(facts)
     else:
         _print(facts)
+    if problem:
+        raise click.exceptions.Exit(problem.exit_status)
     if any(plugin.state in ("broken", "incompatible") for plugin in found):
-        raise click.exceptions.Exit(3)
+        raise click.exceptions.Exit(ComponentError.exit_status)
+
+
+def _plugins(files: tuple[str, ...]) -> tuple[list[Plugin], PegboardError | None]:
+    """Every plugin, or why they can't even be listed."""
+    from pegboard.plugins.registry import Registry
+
+    try:
+        return Registry(files).plugins, None
+    except PegboardError as error:
+        return [], error
+
+
+def _settings() -> dict[str, Any]:
+    from pegboard.plugins.settings import settings_file
+
+    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    return {"file": str(settings_file()), "environment": variables}
 
 
 def _version(distribution: str) -> str | None:
@@ -95,9 +118,15 @@ def _print(facts: dict[str, Any]) -> None:
     for key in ("pegboard", "python", "platform", "device"):
         click.echo(f"{key:<10} {facts[key]}")
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in facts["libraries"].items())
-    click.echo(f"libraries  {versions}\nplugins")
+    settings = facts["settings"]
+    variables = "".join(f", {name}={value}" for name, value in settings["environment"].items())
+    click.echo(f"libraries  {versions}\nsettings   {settings['file']}{variables}")
+    if settings["problem"]:
+        click.echo(f"plugins    can't be listed: {settings['problem']}")
+        return
+    click.echo("plugins")
     for plugin in facts["plugins"]:
-        provided = ", ".join(plugin["components"]) or plugin["why"]
+        provided = "; ".join(filter(None, [", ".join(plugin["components"]), plugin["why"]]))
         click.echo(f"  {plugin['distribution']} {plugin['version']} [{plugin['state']}] {provided}")
         if plugin["traceback"]:
             click.echo("    " + plugin["traceback"].rstrip().replace("\n", "\n    "))

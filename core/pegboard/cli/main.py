@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -31,15 +32,11 @@ COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, "--version", prog_name="pegboard")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.option("--quiet", is_flag=True, help="Show results and warnings only.")
-@click.pass_context
-def cli(context: click.Context, debug: bool, quiet: bool) -> None:
+def cli() -> None:
     """Text classification in which every part is chosen by name.
 
     `pegboard train` trains on the built-in data set; `pegboard train --dataset data.csv` on yours.
     """
-    context.obj = {"debug": debug, "quiet": quiet}
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -49,6 +46,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """
     # Set before torch loads: waiting threads that spin slow every neighbour on the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end the work at its last line
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     _show_only_our_warnings(debug)
@@ -57,10 +57,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str], debug: bool) -> int:
     try:
-        cli.main(arguments, prog_name="pegboard", standalone_mode=False)
+        # Not standalone, click hands back the status of a command that leaves with one, as --help and doctor do.
+        status = cli.main(arguments, prog_name="pegboard", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Exit as leave:
-        return leave.exit_code
+        return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -82,7 +82,6 @@ def _run(arguments: list[str], debug: bool) -> int:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         print("  -> this should not happen: run it again with --debug and report what it prints", file=sys.stderr)
         return 1
-    return 0
 
 
 def _show_only_our_warnings(debug: bool) -> None:

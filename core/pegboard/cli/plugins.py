@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pegboard.cli.common import console, open_registry, plugin_option, print_json, table
-from pegboard.cli.lazy import Command
-from pegboard.errors import ComponentError, one_of
+from pegboard.cli.lazy import LazyGroup
+from pegboard.errors import ComponentError, UsageError, one_of
 from pegboard.specs import KINDS
 
 if TYPE_CHECKING:
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from pegboard.plugins.loading import Component, Plugin
     from pegboard.plugins.registry import Registry
 
-__all__ = ["component_details", "options_table", "plugins"]
+__all__ = ["component_details", "named_components", "options_table", "plugins"]
 
 
-@click.group()
+COMMANDS = {"check": ("pegboard.cli.check:check", "Check a component against everything its kind must do.")}
+
+
+@click.group(cls=LazyGroup, commands_table=COMMANDS)
 def plugins() -> None:
     """List and manage plugins and their components.
 
@@ -27,56 +30,65 @@ def plugins() -> None:
     """
 
 
-@plugins.command("list", cls=Command)
+@plugins.command("list")
 @click.option("--kind", type=click.Choice(KINDS), help="Only components of one kind.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
-    """Every component, where it comes from, and its state."""
+    """Every component, where it comes from, and its state.
+
+    A plugin that is switched off or broken stands in a line of its own, with the reason.
+    """
     from pegboard.plugins.registry import Registry, starter_packages
 
-    rows = [row for plugin in Registry(plugins).plugins for row in _rows(plugin) if kind in (None, row["kind"])]
+    registry = Registry(plugins)
+    registry.check_strictly()
+    rows = [row for plugin in registry.plugins for row in _rows(plugin) if kind in (None, row["kind"])]
     rows.sort(key=lambda row: (KINDS.index(row["kind"]) if row["kind"] in KINDS else len(KINDS), row["component"]))
     if as_json:
         print_json(rows)
-        return
-    if not rows:
-        console().note(f"no plugin is installed; try: pip install {' '.join(starter_packages())}")
-        return
-    columns = ("component", "kind", "distribution", "version", "state", "summary")
-    click.echo(table([[row[column] for column in columns] for row in rows], header=columns))
+    elif rows:
+        columns = ("component", "kind", "distribution", "version", "state", "summary")
+        click.echo(table([[row[column] for column in columns] for row in rows], header=columns))
+    if kind:  # then the table does not have them
+        for problem in registry.problems():
+            console().warn(problem)
+    if not rows and not as_json:
+        console().note(f"no {kind or 'plugin'} is installed; try: pip install {' '.join(starter_packages())}")
 
 
-@plugins.command(cls=Command)
+@plugins.command()
 @click.argument("name")
 @plugin_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an object, or a list where the name has several.")
 def show(name: str, plugins: tuple[str, ...], as_json: bool) -> None:
-    """The options of a component, with types, defaults and help, and where its code lives."""
+    """The options of a component, with types, defaults and help, and where its code lives.
+
+    NAME is a component, distribution:component, or a distribution, which stands for all its components.
+    """
     registry = open_registry(plugins)
-    for component in _named(registry, name):
-        details = component_details(registry, component)
-        if as_json:
-            print_json(details)
-        else:
-            click.echo(_for_a_person(details))
+    details = [component_details(registry, component) for component in named_components(registry, name)]
+    if as_json:
+        print_json(details if len(details) > 1 else details[0])
+    else:
+        click.echo("\n\n".join(map(_for_a_person, details)))
 
 
-@plugins.command(cls=Command)
+@plugins.command()
 @click.argument("distribution")
 def disable(distribution: str) -> None:
     """Switch a plugin off: nothing of it is imported until it is enabled again."""
     _switch(distribution, off=True)
 
 
-@plugins.command(cls=Command)
+@plugins.command()
 @click.argument("distribution")
 def enable(distribution: str) -> None:
     """Switch a plugin on again."""
     _switch(distribution, off=False)
 
 
-def _rows(plugin: Plugin) -> list[dict[str, str]]:
+def _rows(plugin: Plugin) -> list[dict[str, Any]]:
     shared = {
         "distribution": plugin.distribution,
         "version": plugin.version,
@@ -87,15 +99,33 @@ def _rows(plugin: Plugin) -> list[dict[str, str]]:
     return rows or [{"component": "-", "kind": "-", "summary": plugin.reason, **shared}]
 
 
-def _named(registry: Registry, reference: str) -> list[Component]:
+def named_components(registry: Registry, reference: str) -> list[Component]:
+    """The components of a name, of whatever kind; else those of a distribution.
+
+    Raises:
+        ComponentError: there are none, or they are not to be had.
+    """
+    from pegboard.plugins.catalogue import packages_with
+    from pegboard.plugins.discovery import normalized
+    from pegboard.plugins.registry import cannot_load
+
     distribution, _, name = reference.rpartition(":")
-    found = [c for c in registry.components if c.name == name and distribution in ("", c.distribution)]
-    if not found:
-        raise ComponentError(
-            f"no installed plugin provides a component {reference!r}",
-            hint=one_of(name, [c.name for c in registry.components]),
-        )
-    return found
+    of_name = [c for c in registry.components if c.name == name]
+    if distribution:
+        of_name = [c for c in of_name if c.distribution in (distribution, normalized(distribution))]
+    found = of_name or [c for c in registry.components if c.distribution in (reference, normalized(reference))]
+    if found:
+        return found
+    for plugin in registry.plugins:
+        if plugin.state != "ok" and plugin.distribution in (reference, normalized(reference)):
+            raise cannot_load(plugin)
+    for kind in KINDS:
+        if packages_with(kind, name):
+            registry.find(kind, reference)  # knows what to do about it
+    raise ComponentError(
+        f"no installed plugin provides a component {reference!r}",
+        hint=one_of(name, [c.name for c in registry.components]),
+    )
 
 
 def component_details(registry: Registry, component: Component) -> dict[str, Any]:
@@ -154,15 +184,23 @@ def _for_a_person(details: dict[str, Any]) -> str:
     return "\n".join([*lines, "", table(rows, header=["option", "type", "default", "help"])])
 
 
-def _switch(distribution: str, *, off: bool) -> None:
+def _switch(name: str, *, off: bool) -> None:
     """Remember the state; nothing is imported, so a plugin that breaks everything can be switched off."""
     from pegboard.plugins.discovery import discover, normalized
-    from pegboard.plugins.settings import set_disabled, settings_file
+    from pegboard.plugins.settings import disabled_for_this_call, remembered, set_disabled, settings_file
 
-    installed = {entry.distribution for entry in discover()} | {entry.name for entry in discover()}
-    name = normalized(distribution)
-    if name not in installed and distribution not in installed and off:
-        raise ComponentError(f"no plugin {distribution!r} is installed", hint=one_of(name, installed))
+    name = normalized(name)
+    entries = discover()
+    known = {entry.distribution for entry in entries} | (set() if off else remembered())
+    if name not in known:
+        carriers = sorted({entry.distribution for entry in entries if normalized(entry.name) == name})
+        if len(carriers) > 1:
+            raise UsageError(f"{len(carriers)} plugins are called {name!r}", hint=f"name one: {' or '.join(carriers)}")
+        if not carriers:
+            raise ComponentError(f"no plugin {name!r} is installed", hint=one_of(name, known))
+        name = carriers[0]
     changed = set_disabled(name, off)
     state = "disabled" if off else "enabled"
     click.echo(f"{name} is {'now' if changed else 'already'} {state} (remembered in {settings_file()})")
+    if not off and name in disabled_for_this_call():
+        console().warn("PEGBOARD_DISABLE still switches it off in this environment")
