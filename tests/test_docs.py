@@ -41,6 +41,7 @@ def test_page_runs(page, tmp_path, monkeypatch, capsys):
     namespace = {"__name__": "page"}
     for block in blocks(page):
         if block["title"]:
+            Path(block["title"]).parent.mkdir(parents=True, exist_ok=True)
             Path(block["title"]).write_text(block["code"], encoding="utf-8")
         elif block["language"] == "python":
             exec(compile(block["code"], str(page), "exec"), namespace)
@@ -67,6 +68,14 @@ def test_generated_pages_are_current():
 
 def test_every_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").rglob("*.md"):
+    pages = (page for page in (ROOT / "docs").rglob("*.md") if "examples" not in page.parts)
+    for page in pages:
         relative = page.relative_to(ROOT / "docs").as_posix()
         assert relative in ("README.md", *LINK.findall(index)), f"{relative} is not linked from docs/README.md"
+
+
+def test_the_jamo_tutorial_shows_the_package():
+    package = ROOT / "docs" / "examples" / "pegboard-jamo"
+    shown = {block["title"]: block["code"] for block in blocks(ROOT / "docs" / "tutorials" / "jamo.md")}
+    for title in ("pyproject.toml", "src/pegboard_jamo/__init__.py", "tests/test_jamo.py"):
+        assert shown[title] == (package / title).read_text(encoding="utf-8"), title
