@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+from unittest import SkipTest
 
 from pegboard.errors import PegboardError, RecipeError
 from pegboard.options import Options, check_options
@@ -34,8 +35,8 @@ _DATA_SUFFIXES = {".json", ".txt", ".toml", ".safetensors", ".arrow", ".parquet"
 Result = TypeVar("Result")
 
 
-class NotApplicable(Exception):
-    """The property says nothing about this component."""
+class NotApplicable(SkipTest):
+    """The property says nothing about this component; pytest counts it as skipped."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pegboard import ArtifactError, LibraryTokenizer, RecipeError, atomic_write, read_backend
 
@@ -63,6 +63,8 @@ class PretrainedTokenizer(LibraryTokenizer):
         >>> tokenizer.tokens("unaffable")
         ['[CLS]', 'una', '##ffa', '##ble', '[SEP]']
     """
+
+    decodes: ClassVar[bool] = False  # many checkpoints fold case and strip accents
 
     def __init__(self, options: PretrainedOptions, files: TokenizerFiles | None = None) -> None:
         super().__init__(options)
