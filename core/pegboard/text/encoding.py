@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pegboard.text.ragged import concatenate, from_lists, gather, truncate_and_wrap
 from pegboard.text.segments import segmented
 
 __all__ = ["encode_texts"]
+
+_REMEMBERED_BYTES = 256 * 2**20
 
 
 def encode_texts(
@@ -39,8 +44,31 @@ def encode_texts(
         ...              context_free=True, max_length=9).to_pylist()
         [[3, 2], [3, 2]]
     """
-    parts = []
+    parts, memory = [], _Memory(encode)
     for distinct, indices, rows in segmented(texts, context_free=context_free):
-        values, ends = gather(from_lists(encode(distinct.to_pylist())), indices)
+        places = memory.places(distinct)
+        values, ends = gather(memory.ids, places[indices])
         parts.append(truncate_and_wrap(values, ends[rows], max_length=max_length, before=before, after=after))
     return concatenate(parts)
+
+
+class _Memory:
+    """The ids of the segments of earlier blocks, so that a frequent word is encoded once and not once a block."""
+
+    def __init__(self, encode: Callable[[list[str]], Sequence[Sequence[int]]]) -> None:
+        self._encode = encode
+        self._segments = pa.array([], pa.large_string())
+        self.ids = from_lists([])
+
+    def places(self, segments: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+        """Where in `ids` each of `segments`, which are distinct, has its ids; encodes those that are new."""
+        if self._segments.nbytes + self.ids.nbytes > _REMEMBERED_BYTES:  # a corpus that repeats little
+            self._segments, self.ids = self._segments[:0], self.ids[:0]
+        found = pc.index_in(segments, value_set=self._segments)
+        new = found.is_null()
+        places = found.fill_null(0).to_numpy().astype(np.int64)
+        places[new.to_numpy(zero_copy_only=False)] = len(self._segments) + np.arange(new.true_count)
+        unseen = segments.filter(new)
+        self.ids = concatenate([self.ids, from_lists(self._encode(unseen.to_pylist()))])
+        self._segments = pa.concat_arrays([self._segments, unseen])
+        return places

@@ -54,10 +54,7 @@ def gather(rows: pa.LargeListArray, indices: npt.NDArray[np.integer]) -> tuple[I
         >>> gather(from_lists([[7], [8, 9]]), np.array([1, 0, 1]))
         (array([8, 9, 7, 8, 9], dtype=int32), array([0, 2, 3, 5]))
     """
-    values, offsets = values_and_offsets(rows)
-    lengths = np.diff(offsets)[indices]
-    ends = _offsets(lengths)
-    return values[_ranges(offsets[indices], lengths, ends)], ends
+    return values_and_offsets(rows.take(pa.array(indices)))
 
 
 def truncate_and_wrap(
