@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,64 @@ def process():
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+class Site:
+    """A folder with distributions as an installer leaves them, of which none is installed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __str__(self):
+        return str(self.folder)
+
+    def add(self, name, code="", *, version="1.0", group="pegboard.plugins.v1", **files):
+        """A distribution with one module and one entry point of its name; gives the module's name."""
+        module = re.sub(r"\W", "_", name)
+        self.metadata(name, f"[{group}]\n{name} = {module}\n", version=version)
+        (self.folder / f"{module}.py").write_text(code, encoding="utf-8")
+        for other, text in files.items():
+            (self.folder / f"{other}.py").write_text(text, encoding="utf-8")
+        return module
+
+    def metadata(self, name, entry_points, *, version="1.0", folder=None):
+        """The metadata of a distribution; `entry_points` is the text or the bytes of its entry_points.txt."""
+        info = self.folder / (folder or f"{re.sub(r'[-.]', '_', name)}-{version}.dist-info")
+        info.mkdir()
+        (info / "PKG-INFO" if info.suffix == ".egg-info" else info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
+        )
+        content = entry_points if isinstance(entry_points, bytes) else entry_points.encode()
+        (info / "entry_points.txt").write_bytes(content)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder on `sys.path` to put distributions in; their modules are forgotten afterwards."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    yield Site(folder)
+    for name in set(sys.modules) - before:
+        if str(folder) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]
+
+
+def plugin_code(kind, name, more="", **fields):
+    """The source of a plugin with one component, whose class and options are `object` and `pegboard.Options`."""
+    fields = {"factory": "builtins:object", "options": "pegboard:Options", "summary": "made up", **fields}
+    given = ", ".join(f"{key}={value!r}" for key, value in fields.items())
+    return (
+        f"import pegboard\nfrom pegboard import ComponentSpec, SameAs, hookimpl\n{more}\n"
+        f"@hookimpl\ndef pegboard_{kind}s():\n    yield ComponentSpec(name={name!r}, {given})\n"
+    )
+
+
+@pytest.fixture(scope="session")
+def component():
+    """`component("tokenizer", "dash")`: the source of a plugin with one component."""
+    return plugin_code
 
 
 @pytest.fixture(scope="session")
