@@ -12,6 +12,23 @@ import torch
 from torch import nn
 
 
+def _kill_at(count):
+    """Let the process die at its `count`-th flush to the disk, as a power cut would."""
+    flush, calls = os.fsync, []
+
+    def fsync(handle):
+        calls.append(handle)
+        if len(calls) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        flush(handle)
+
+    os.fsync = fsync
+
+
+if "KILL_AT_FLUSH" in os.environ:
+    _kill_at(int(os.environ["KILL_AT_FLUSH"]))
+
+
 class TableOptions(pegboard.DatasetOptions):
     path: str
     """a JSON file: {"names": [labels], split: [[text, label], ...], ...}"""

@@ -66,7 +66,7 @@ def check(done, code, *parts):
         (["--set", "dataset.rows=1"], 2, ["train has one label only, 'joy'", "-> a classifier needs at least two"]),
         (["--set", "dataset.rows=4", "--set", 'dataset.splits=["train"]'], 2, ["train has too few rows", "-> give a"]),
         (["--set", 'dataset.splits=["test"]'], 2, ["there is no train split", "-> to evaluate use"]),
-        (["--set", 'dataset.splits=["all"]'], 2, ["there is no split train"]),
+        (["--set", 'dataset.splits=["all"]'], 2, ["there is no split of the names train", "->"]),
         # usage
         (["--dataste", "toy"], 2, ["--dataste"]),
         (["one.toml", "two.toml"], 2, ["two.toml"]),

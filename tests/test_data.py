@@ -185,7 +185,7 @@ class TestBad:
 
     @pytest.mark.parametrize("loaded", [{}, {"all": GOOD["train"]}])
     def test_no_known_split(self, loaded):
-        with pytest.raises(DataError, match="there is no split train or validation or test"):
+        with pytest.raises(DataError, match="there is no split of the names train"):
             load(loaded)
 
     @pytest.mark.parametrize("loaded", [None, [1], GOOD["train"], ValueError("no network"), KeyError("x")])

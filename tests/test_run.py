@@ -251,6 +251,27 @@ class TestFolder:
         assert cli("evaluate", out).code == 0
 
 
+class TestKilled:
+    """Whenever the process dies, what has its final name is whole, and the same command finishes the run."""
+
+    @pytest.mark.parametrize("flush", [1, 9, 16, 21])
+    def test_at_a_flush(self, cli, process, toy_training, odd, trained, tmp_path, flush):
+        out = tmp_path / "run"
+        arguments = (*toy_training, "--plugin", odd, "--out", out)
+        assert process(*arguments, env={"KILL_AT_FLUSH": str(flush)}).code == -signal.SIGKILL
+        assert not (out / "metrics.json").exists()
+        if (out / "model").exists():
+            pegboard.load(out / "model", plugins=[toy_training[3]])
+        for file in out.rglob("predictions/[!.]*"):
+            assert pq.read_table(file).num_rows == 90
+        done = cli(*(argument for argument in arguments if argument != "--quiet"))
+        assert done.code == 0
+        assert ("it is continued" in done.err) == (flush > 1)
+        assert not list(out.rglob(".*"))
+        there, here = (json.loads((run / "metrics.json").read_text()) for run in (trained, out))
+        assert (here["validation"], here["test"]) == (there["validation"], there["test"])
+
+
 class TestFailures:
     def test_interrupted(self, cli, broken_training, tmp_path):
         out, marker = tmp_path / "run", tmp_path / "marker"

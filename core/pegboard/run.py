@@ -155,6 +155,8 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, c
         if run.is_main:
             remove(run.checkpoints)  # a kill right after metrics.json leaves them
         return Run(out, Run.open(out).metrics, was_complete=True)
+    if before is not None and not overwrite:
+        console.note(f"{out} holds an unfinished run of this recipe; it is continued")
     parts = assemble(recipe, registry, data, console)
     if run.is_main:
         if overwrite:

@@ -94,8 +94,9 @@ def _load(choice: Choice, registry: Registry, console: Console) -> dict[str, dat
     others = sorted(set(loaded) - set(used))
     if not used:
         raise DataError(
-            f"there is no split {' or '.join(SPLITS)}, only {', '.join(others) or 'none at all'}",
+            f"there is no split of the names {', '.join(SPLITS)}, but {', '.join(others) or 'none at all'}",
             where=choice.component.qualified_name,
+            hint="to train it takes train, to evaluate any of them",
         )
     if others:
         console.note(f"note: not used: the split {' and '.join(others)}")
