@@ -275,7 +275,7 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it called sys.exit({error.code!r})"
     text = " ".join(str(error).split())
-    text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+    text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON].rstrip()}…"
     if isinstance(error, InvalidPluginError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
