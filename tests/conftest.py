@@ -91,7 +91,7 @@ class Site:
 
     def add(self, name, code="", *, version="1.0", group="pegboard.plugins.v1", **files):
         """A distribution with one module and one entry point of its name; gives the module's name."""
-        module = re.sub(r"\W", "_", name)
+        module = re.sub(r"\W", "_", name).replace("pegboard_", "made_up_")  # the real one may be imported already
         self.metadata(name, f"[{group}]\n{name} = {module}\n", version=version)
         (self.folder / f"{module}.py").write_text(code, encoding="utf-8")
         for other, text in files.items():
