@@ -90,9 +90,14 @@ def test_outputs_are_those_of_transformers(checkpoint: Path, vocab: VocabInfo) -
     torch.testing.assert_close(ours.pooled, theirs.pooler_output, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
-def test_padding_never_changes_a_result(checkpoint: Path, vocab: VocabInfo, dtype: torch.dtype) -> None:
+def test_padding_never_changes_a_result(
+    checkpoint: Path, vocab: VocabInfo, dtype: torch.dtype, gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     encoder = encoder_of(checkpoint, vocab)
+    assert encoder.bert.config._attn_implementation == ("sdpa" if gpu else "eager")
     ids, mask = batch(9, 4, 1, 0, time=9)
     with torch.inference_mode():
         alone = [encoder(ids[i : i + 1, : max(1, n)], mask[i : i + 1, : max(1, n)]) for i, n in enumerate((9, 4, 1, 0))]
