@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,7 @@ def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Ite
                 yield _delimited(stream, names, top, "\t" if kind == ".tsv" else ",")
 
 
-def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write:
+def _json_lines(stream: TextIO, names: Sequence[str], top: int | None) -> Write:
     escaped = "utf" not in (stream.encoding or "utf-8").lower()  # a terminal or pipe that can't hold every character
 
     def write(texts: Sequence[str], probabilities: Probabilities) -> None:
@@ -92,7 +92,7 @@ def _json_lines(stream: IO[str], names: Sequence[str], top: int | None) -> Write
     return write
 
 
-def _delimited(stream: IO[str], names: Sequence[str], top: int | None, delimiter: str) -> Write:
+def _delimited(stream: TextIO, names: Sequence[str], top: int | None, delimiter: str) -> Write:
     # Quoting every text, since the csv module leaves a lone carriage return unquoted, which ends a row for a reader.
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["text", "prediction", *_columns(names, top)])
