@@ -37,6 +37,9 @@ class Options(BaseModel):
 
 Schema = TypeVar("Schema", bound=Options)
 
+_WITHOUT_VALUE = {"missing": "is required", "extra_forbidden": "there is no such option"}
+"""What to say of a problem that is not about a value."""
+
 
 def check_options(
     schema: type[Schema], values: Mapping[str, Any], *, table: str, elsewhere: Iterable[str] = ()
@@ -91,23 +94,21 @@ def _explained(error: ValidationError, table: str) -> RecipeError:
     """The first option that is wrong, in a sentence; the alternatives of a union are joined."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    if not first["loc"]:
-        return RecipeError(_message(first), where=table)
-    key = first["loc"][0]
-    if first["type"] == "missing" and len(first["loc"]) == 1:
-        return RecipeError("is required", where=f"{table}.{key}", hint=f"--set {table}.{key}=…")
-    same = [problem for problem in problems if problem["loc"][0] == key]
-    # Where a union fails, each of its alternatives is a problem, and stands in the place's name.
-    inside = first["loc"][1:] if len(same) == 1 else ()
+    same = [problem for problem in problems if problem["loc"][:1] == first["loc"][:1]]
+    # Where a union fails, each of its alternatives is a problem and part of the place's name.
+    place = first["loc"] if len(same) == 1 else first["loc"][:1]
+    where = ".".join(map(str, (table, *place)))
+    if first["type"] in _WITHOUT_VALUE:
+        hint = f"--set {where}=…" if first["type"] == "missing" else None
+        return RecipeError(_WITHOUT_VALUE[first["type"]], where=where, hint=hint)
+    what = " or ".join(dict.fromkeys(map(_message, same)))
+    if not place:
+        return RecipeError(what, where=where)
     hint = None
     if first["type"] == "string_type" and isinstance(first["input"], (bool, int, float)):
         quoted = f'"{json.dumps(first["input"])}"'
-        hint = f"text that looks like something else needs quotes: --set '{table}.{key}={quoted}'"
-    return RecipeError(
-        f"{' or '.join(dict.fromkeys(map(_message, same)))}, not {first['input']!r}",
-        where=".".join(map(str, (table, key, *inside))),
-        hint=hint,
-    )
+        hint = f"text that looks like something else needs quotes: --set '{where}={quoted}'"
+    return RecipeError(f"{what}, not {first['input']!r}", where=where, hint=hint)
 
 
 def _message(problem: Any) -> str:
