@@ -66,7 +66,7 @@ class _Memory:
             self._segments, self.ids = self._segments[:0], self.ids[:0]
         found = pc.index_in(segments, value_set=self._segments)
         new = found.is_null()
-        places = found.fill_null(0).to_numpy().astype(np.int64)
+        places: npt.NDArray[np.int64] = found.fill_null(0).to_numpy().astype(np.int64)
         places[new.to_numpy(zero_copy_only=False)] = len(self._segments) + np.arange(new.true_count)
         unseen = segments.filter(new)
         self.ids = concatenate([self.ids, from_lists(self._encode(unseen.to_pylist()))])
