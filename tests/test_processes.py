@@ -1,0 +1,45 @@
+"""`accelerate launch -m pegboard train` on two CPU processes: one run folder, and the figures of one process."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pegboard_accelerate")
+
+TOY = Path(__file__).with_name("toy_plugin.py")
+RECIPE = ["--plugin", str(TOY), "--dataset", "toy", "--tokenizer", "space", "--encoder", "mean"]
+OPTIONS = ["--set", "trainer.epochs=3", "--set", "trainer.precision=no", "--set", "trainer.learning_rate=0.02"]
+
+
+def train(out, *launcher):
+    # No dropout: two processes draw their own, so only without it can the figures be compared closely.
+    command = [*launcher, "-m", "pegboard", "train", *RECIPE, *OPTIONS, "--set", "task.dropout=0.0", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads((out / "metrics.json").read_text()), done
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(tmp_path):
+    one, _ = train(tmp_path / "one", sys.executable)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launcher += ["--num_machines", "1", "--mixed_precision", "no", "--main_process_port", free_port()]
+    two, done = train(tmp_path / "two", *launcher)
+    assert two["train"]["processes"] == 2
+    for split in ("validation", "test"):
+        assert two[split]["loss"] == pytest.approx(one[split]["loss"], abs=1e-3)
+        assert two[split]["accuracy"] == pytest.approx(one[split]["accuracy"], abs=0.02)
+    assert done.stdout.count("run: ") == 1, "only the main process reports"
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
