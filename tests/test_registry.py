@@ -297,7 +297,7 @@ class TestSwitchingOff:
         settings.set_disabled("gone", True)
         assert registry().problems() == []
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"disabled": "all"}', '{"disabled": [1]}', "[" * 99999])
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"disabled": "all"}', '{"disabled": [1]}', "[" * 99999, "\x00"])
     def test_settings_that_cant_be_read_switch_nothing_on_unnoticed(self, registry, own_settings, content):
         own_settings.parent.mkdir()
         own_settings.write_text(content)

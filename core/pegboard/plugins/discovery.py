@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import entrypoints
@@ -67,9 +66,12 @@ def discover(path: Sequence[str] | None = None) -> list[PluginEntry]:
     for folder in sys.path if path is None else path:
         for listed in _listed(folder):
             # An interrupted pip leaves folders that start with a tilde; they are no installed distribution.
-            if listed.name not in seen and not listed.name.startswith("~"):
-                seen.add(listed.name)
-                found += _entries(listed)
+            if listed.name in seen or listed.name.startswith("~"):
+                continue
+            exact = _with_exact_name(folder, listed)
+            if exact.name not in seen:
+                found += _entries(exact)
+            seen |= {listed.name, exact.name}
     return sorted(found, key=lambda entry: (entry.distribution, entry.name))
 
 
@@ -89,44 +91,45 @@ def _listed(folder: str) -> Iterator[_Listed]:
         yield from _listed_one_by_one(folder)
         return
     for parser, distribution in scanned:
-        yield _named(folder, distribution, _groups(parser))
+        yield _Listed(normalized(distribution.name), distribution.version or "", _groups(parser))
 
 
 def _listed_one_by_one(folder: str) -> Iterator[_Listed]:
     """The same for a folder with a file that can't be parsed, which is a problem if it is a plugin's."""
+    from pathlib import Path
+
     files = [file for kind in ("dist", "egg") for file in Path(folder).glob(f"*.{kind}-info/entry_points.txt")]
     for file in sorted(files):
         distribution = entrypoints.Distribution.from_name_version(file.parent.stem)
+        name, version = normalized(distribution.name), distribution.version or ""
         parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
         content = b""
         try:
             content = file.read_bytes()
             parser.read_string(content.decode("utf-8"), source=file.name)
         except (OSError, UnicodeDecodeError, configparser.Error) as error:
-            if b"pegboard" in content or "pegboard" in distribution.name.casefold():
-                listed = _named(folder, distribution, {ENTRY_POINT_GROUP: {}})
-                yield listed._replace(problem=f"its entry_points.txt can't be read: {' '.join(str(error).split())}")
+            if b"pegboard" in content or "pegboard" in name:
+                problem = f"its entry_points.txt can't be read: {' '.join(str(error).split())}"
+                yield _Listed(name, version, {ENTRY_POINT_GROUP: {}}, problem)
         else:
-            yield _named(folder, distribution, _groups(parser))
+            yield _Listed(name, version, _groups(parser))
 
 
 def _groups(parser: configparser.ConfigParser) -> dict[str, dict[str, str]]:
     return {group: dict(parser.items(group, raw=True)) for group in parser.sections()}
 
 
-def _named(folder: str, distribution: entrypoints.Distribution, groups: Mapping[str, Mapping[str, str]]) -> _Listed:
-    """The entry points with the distribution's name and version.
+def _with_exact_name(folder: str, listed: _Listed) -> _Listed:
+    """The distribution's own word on its name and version.
 
-    Both stand in the name of the metadata's folder. Where that does not tell them apart, and the distribution
-    concerns us, its metadata are asked.
+    Both stand in the name of its metadata's folder. Only where that does not tell them apart, and the distribution
+    concerns us, the metadata are read, since that takes as long as everything else together.
     """
-    name, version = normalized(distribution.name), distribution.version or ""
-    listed = _Listed(name, version, groups)
-    if re.fullmatch(r"\d[^-]*", version) or not any(map(_LOOKS_MEANT.fullmatch, groups)):
+    if re.fullmatch(r"\d[^-]*", listed.version) or not any(map(_LOOKS_MEANT.fullmatch, listed.groups)):
         return listed
     from importlib import metadata
 
-    stem = normalized(f"{name}-{version}".strip("-"))
+    stem = normalized(f"{listed.name}-{listed.version}".strip("-"))
     for candidate in metadata.distributions(path=[folder]):
         own = normalized(candidate.metadata["Name"] or "")
         if stem == own or stem.startswith(normalized(f"{own}-{candidate.version}")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -199,6 +198,8 @@ def entry_of_file(path: str) -> PluginEntry:
     Raises:
         UsageError: it can't be read, or can't be a module.
     """
+    import hashlib
+
     file = Path(path).expanduser()
     try:
         source = file.read_bytes()

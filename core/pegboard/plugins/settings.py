@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -43,13 +42,17 @@ def remembered() -> set[str]:
     """
     file = settings_file()
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))["disabled"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("'disabled' is not a list of names")
+        content = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError as error:
         raise UsageError(f"the settings can't be read: {error.strerror}", where=str(file)) from None
+    import json
+
+    try:
+        names = json.loads(content)["disabled"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("'disabled' is not a list of names")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"these are no settings: {type(error).__name__}: {error}",
@@ -66,6 +69,8 @@ def set_disabled(distribution: str, off: bool) -> bool:
         UsageError: the settings file can't be read.
         RunError: it can't be written.
     """
+    import json
+
     from pegboard.files import atomic_write, cannot_write
 
     before = remembered()
