@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
 from pegboard.errors import ArtifactError, PegboardError, UsageError
 from pegboard.files import atomic_write
-from pegboard.text.vocabulary import read_json
+from pegboard.text.vocabulary import is_text, read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,7 +159,7 @@ class LibraryTokenizer(Tokenizer):
         tokenizer = cls(options)
         tokenizer.use(tokenizer._built(_checked_vocabulary(stored, file)))
         built = json.loads(tokenizer.backend.to_str())
-        different = [key for key, value in stored.items() if not _agrees(value, built.get(key))]
+        different = [key for key in {**built, **stored} if not _agrees(stored.get(key, ...), built.get(key, ...))]
         if different:
             raise ArtifactError(
                 f"its {', '.join(different)} is not what the {cls.__name__}'s options make",
@@ -231,6 +231,8 @@ def _checked_vocabulary(stored: Any, file: Path) -> dict[str, int]:
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict):
         raise ArtifactError("has no vocabulary", where=str(file))
+    if not is_text(vocabulary):
+        raise ArtifactError("has a token that is not Unicode text", where=str(file))
     if not all(type(i) is int for i in vocabulary.values()):
         raise ArtifactError("has an id that is no whole number", where=str(file))
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):

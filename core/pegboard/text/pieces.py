@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
 from pegboard.errors import ArtifactError, ComponentError, UsageError
 from pegboard.files import atomic_write
-from pegboard.text.vocabulary import most_frequent, read_json
+from pegboard.text.vocabulary import is_text, most_frequent, read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -124,7 +124,7 @@ class PieceTokenizer(Tokenizer):
         specials = len(SPECIAL_TOKENS)
         if not isinstance(pieces, list) or pieces[:specials] != list(SPECIAL_TOKENS):
             raise ArtifactError("is not a list that starts with the special tokens", where=str(file))
-        if not all(isinstance(piece, str) and piece for piece in pieces) or len(set(pieces)) < len(pieces):
+        if not is_text(pieces) or not all(pieces) or len(set(pieces)) < len(pieces):
             raise ArtifactError("does not hold distinct pieces of text only", where=str(file))
         if len(pieces) == specials:
             raise ArtifactError("holds nothing but special tokens", where=str(file))

@@ -52,7 +52,7 @@ def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, first: int = 
 
     Example:
         >>> as_arrow(["to be"]).type
-        LargeStringDataType(large_string)
+        DataType(large_string)
     """
     if not isinstance(texts, (pa.Array, pa.ChunkedArray)):
         return _array_of_strings([texts] if isinstance(texts, str) else list(texts), first)

@@ -14,7 +14,7 @@ from pegboard.errors import ArtifactError, DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["count_pieces", "most_frequent", "read_json"]
+__all__ = ["count_pieces", "is_text", "most_frequent", "read_json"]
 
 
 def count_pieces(texts: Iterable[str] | pa.Array, normalizer: Any, pre_tokenizer: Any) -> Counter[str]:
@@ -75,3 +75,17 @@ def read_json(file: Path) -> Any:
         raise ArtifactError("is missing", where=str(file)) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
+
+
+def is_text(pieces: Iterable[Any]) -> bool:
+    r"""Whether all pieces are strings that have a UTF-8 form, which JSON does not promise.
+
+    Example:
+        >>> is_text(["a", "é"]), is_text(["a", 1]), is_text(["\ud800"])
+        (True, False, False)
+    """
+    try:
+        "".join(pieces).encode()
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return True
