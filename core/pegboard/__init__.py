@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pegboard.hookspecs import hookimpl
-from pegboard.specs import ComponentSpec, SameAs
 from pegboard.version import __version__
 
 if TYPE_CHECKING:
@@ -32,9 +30,11 @@ if TYPE_CHECKING:
         one_of,
     )
     from pegboard.files import atomic_folder, atomic_write
+    from pegboard.hookspecs import hookimpl
     from pegboard.options import Options
     from pegboard.pipeline.context import RunContext
     from pegboard.run import Run
+    from pegboard.specs import ComponentSpec, SameAs
     from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
     from pegboard.text.pieces import PieceTokenizer
     from pegboard.text.vocabulary import count_pieces, most_frequent
@@ -59,9 +59,11 @@ _HOMES = {
         "one_of",
     ),
     "pegboard.files": ("atomic_folder", "atomic_write"),
+    "pegboard.hookspecs": ("hookimpl",),
     "pegboard.options": ("Options",),
     "pegboard.pipeline.context": ("RunContext",),
     "pegboard.run": ("Run",),
+    "pegboard.specs": ("ComponentSpec", "SameAs"),
     "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
     "pegboard.text.pieces": ("PieceTokenizer",),
     "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),

@@ -6,7 +6,6 @@ The command line prints them without a traceback and exits with their `exit_stat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 __all__ = [
     "ArtifactError",
@@ -88,6 +87,8 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
         >>> nearest("tokeniser", ["tokenizer", "encoder"])
         ['tokenizer']
     """
+    from difflib import get_close_matches
+
     candidates = sorted(set(known))
     folded = {candidate.casefold(): candidate for candidate in candidates}
     close = get_close_matches(name.casefold(), folded, n=most, cutoff=0.6)
