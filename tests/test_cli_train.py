@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from pegboard.console import Console, silent
 from pegboard.toml import read_toml
 from safetensors.torch import load_file
 
@@ -101,3 +102,27 @@ def test_terminal_has_colours(toy_training, tmp_path):
     assert running.wait(timeout=60) == 0
     assert b"\x1b[1m" in shown
     assert b"\x1b[32m" in shown
+
+
+class TestProgress:
+    def test_terminal(self, capsys, monkeypatch):
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        with Console().progress("epoch 1", total=10, done=2) as bar:
+            bar.advance(8, loss=0.25)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "epoch 1" in err
+        assert "loss 0.2500" in err
+
+    @pytest.mark.parametrize("console", [Console(), silent])
+    def test_pipe_and_quiet(self, capsys, console):
+        with console.progress("epoch 1", total=10) as bar:
+            bar.advance(10, loss=0.25)
+        assert capsys.readouterr() == ("", "")
+
+    def test_warnings_are_shown_also_when_quiet(self, capsys):
+        silent.note("not this")
+        silent.warn("but this")
+        assert capsys.readouterr().err == "warning: but this\n"
