@@ -50,6 +50,7 @@ class StandInHub:
     def __init__(self) -> None:
         self.repositories: dict[str, Path] = {}
         self.gated: set[str] = set()
+        self.failing = False
         self.requests: list[str] = []
         hub = self
 
@@ -74,7 +75,7 @@ class StandInHub:
         headers, content, status = {"X-Repo-Commit": self.commit}, b"", 404
         if repository in self.gated:
             status, headers = 403, {"X-Error-Code": "GatedRepo"}
-        elif repository == "owner/broken":
+        elif self.failing:
             status, headers = 501, {}
         elif repository not in self.repositories:
             headers = {"X-Error-Code": "RepoNotFound"}

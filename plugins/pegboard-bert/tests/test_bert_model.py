@@ -50,6 +50,20 @@ def test_a_fine_tuned_checkpoint_is_no_longer_needed(edited, tmp_path: Path) -> 
     np.testing.assert_array_equal(pegboard.load(run.folder, plugins=[TOYS]).predict_proba(TEXTS), before)
 
 
+def test_a_checkpoint_of_the_hub_and_offline_again(hub, checkpoint: Path, tmp_path: Path, monkeypatch) -> None:
+    from huggingface_hub import constants
+
+    hub.repositories["owner/tiny"] = checkpoint
+    online = train(tmp_path / "online", encoder_pretrained="owner/tiny", encoder_revision="main")
+    assert online.recipe_document()["tokenizer"]["revision"] == "main"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    hub.requests.clear()
+    offline = train(tmp_path / "offline", encoder_pretrained="owner/tiny", encoder_revision="main")
+    assert hub.requests == []
+    weights = [(run.model_folder / "model.safetensors").read_bytes() for run in (online, offline)]
+    assert weights[0] == weights[1]
+
+
 def test_training_changes_the_weights_and_repeats(checkpoint: Path, tmp_path: Path) -> None:
     first = train(tmp_path / "first", encoder_pretrained=str(checkpoint))
     again = train(tmp_path / "again", encoder_pretrained=str(checkpoint))

@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import warnings
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from pegboard import ComponentError, RecipeError
+from pegboard import ComponentError, PegboardWarning, RecipeError
 
 __all__ = ["Checkpoint", "open_checkpoint", "read_json"]
 
@@ -24,8 +25,17 @@ class Checkpoint(Protocol):
 
     reference: str
 
-    def find(self, name: str) -> Path | None:
-        """The file of that name on this machine, downloaded first where need be; `None` if there is none."""
+    def find(self, name: str, *, optional: bool = False) -> Path | None:
+        """The file of that name on this machine, downloaded first where need be; `None` if there is none.
+
+        Args:
+            name: the file's name.
+            optional: whether to go on, with a warning, where the Hub can't be asked if it has the file.
+
+        Raises:
+            RecipeError: there is no such repository or revision.
+            ComponentError: the file is not in the cache, and the Hub can't be asked.
+        """
         ...
 
 
@@ -89,7 +99,7 @@ class _Folder:
         self.reference = reference
         self._folder = folder
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str, *, optional: bool = False) -> Path | None:
         file = self._folder / name
         return file if file.is_file() else None
 
@@ -98,21 +108,20 @@ class _OnHub:
     """A repository on the Hub; its files come through huggingface_hub and stay in its cache."""
 
     def __init__(self, reference: str, revision: str | None, where: str) -> None:
+        from huggingface_hub import constants
+
         self.reference = reference
         self._revision = revision
         self._where = where
+        self._out_of_reach = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else ""
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str, *, optional: bool = False) -> Path | None:
+        if self._out_of_reach:
+            return self._from_cache(name, optional)
         from huggingface_hub import errors, hf_hub_download
 
-        if self._known_to_be_absent(name):
-            return None
         try:
             file = Path(hf_hub_download(self.reference, name, revision=self._revision))
-        except errors.LocalEntryNotFoundError as error:
-            self._unreachable(name, error)
-        except errors.EntryNotFoundError:
-            return None
         except errors.GatedRepoError:
             raise RecipeError(
                 f"access to {self.reference!r} has to be asked for on the Hub",
@@ -130,31 +139,33 @@ class _OnHub:
                 where=self._where,
                 hint="check the spelling; a private one needs `hf auth login`",
             ) from None
-        except (errors.HfHubHTTPError, OSError) as error:
-            self._unreachable(name, error)
+        except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError) as error:
+            if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
+                return None
+            self._out_of_reach = _first_line(error.__cause__ or error)
+            return self._from_cache(name, optional)
         # What comes next is taken from the same commit, even if the branch moves meanwhile.
         self._revision = file.parent.name
         return file
 
-    def _known_to_be_absent(self, name: str) -> bool:
-        """Whether an earlier look-up found no such file at this revision; lets a cached checkpoint work offline."""
-        from huggingface_hub import _CACHED_NO_EXIST, constants, try_to_load_from_cache
+    def _from_cache(self, name: str, optional: bool) -> Path | None:
+        """The file as it was when the Hub was last asked; `None` where there was none."""
+        from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
 
-        offline: bool = constants.HF_HUB_OFFLINE
-        known: object = try_to_load_from_cache(self.reference, name, revision=self._revision) if offline else None
-        return known is _CACHED_NO_EXIST
-
-    def _unreachable(self, name: str, error: Exception) -> NoReturn:
-        from huggingface_hub import constants
-
-        offline = constants.HF_HUB_OFFLINE
-        cause = "HF_HUB_OFFLINE is set" if offline else _first_line(error.__cause__ or error)
+        known: object = try_to_load_from_cache(self.reference, name, revision=self._revision)
+        if isinstance(known, str):
+            return Path(known)
+        if known is _CACHED_NO_EXIST:
+            return None
+        if optional and isinstance(try_to_load_from_cache(self.reference, "config.json", revision=self._revision), str):
+            # Whoever filled the cache may have had no reason to ask for it.
+            warnings.warn(f"{name} of {self.reference!r} is not in the cache: going on without", PegboardWarning, 2)
+            return None
         raise ComponentError(
-            f"{name} of {self.reference!r} is not in the cache, and the Hub can't be asked: {cause}",
+            f"{name} of {self.reference!r} is not in the cache, and the Hub can't be asked: {self._out_of_reach}",
             where=self._where,
-            hint=("unset HF_HUB_OFFLINE, or " if offline else "check the connection, or ")
-            + "give a folder or package:NAME that holds the checkpoint",
-        ) from error
+            hint="go online once, or give a folder or package:NAME that holds the checkpoint",
+        )
 
 
 def _package_folder(reference: str, where: str) -> Path:

@@ -121,13 +121,13 @@ def read_tokenizer(checkpoint: Checkpoint, *, where: str) -> TokenizerFiles:
     """
     config: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if file := checkpoint.find(name):
+        if file := checkpoint.find(name, optional=True):
             config |= read_json(file, where)
     is_bert = _is_bert(checkpoint, config, where)
     special = _special_tokens(config, bert=is_bert)
-    if file := checkpoint.find("tokenizer.json"):
+    if file := checkpoint.find("tokenizer.json", optional=True):
         backend = read_backend(file)
-    elif is_bert and not checkpoint.find("added_tokens.json") and (file := checkpoint.find("vocab.txt")):
+    elif is_bert and not checkpoint.find("added_tokens.json", optional=True) and (file := checkpoint.find("vocab.txt")):
         backend = _from_vocabulary(file, special, where)
     else:
         raise RecipeError(
