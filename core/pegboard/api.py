@@ -162,11 +162,14 @@ def build_tokenizer(name: str, *, plugins: Iterable[str] = (), **options: Any) -
     return tokenizer
 
 
-def load_dataset(reference: str, *, plugins: Iterable[str] = (), **options: Any) -> datasets.DatasetDict:
+def load_dataset(
+    reference: str, *, label_text: bool = False, plugins: Iterable[str] = (), **options: Any
+) -> datasets.DatasetDict:
     """The splits of a data set as its source has them: `text`, and `label` as a ClassLabel.
 
     Args:
         reference: a name, a path, or `hub:owner/name`.
+        label_text: add a column `label_text` with each label's name.
         plugins: one-file plugins to load.
         **options: the data set's options.
 
@@ -179,12 +182,13 @@ def load_dataset(reference: str, *, plugins: Iterable[str] = (), **options: Any)
         >>> moods.set_format("pandas")
         >>> moods["train"][:].groupby("label_text").size()
     """
+    from pegboard.contracts.dataset import with_label_text
     from pegboard.recipe import resolve_dataset
 
     registry = _open_registry(plugins)
     choice = resolve_dataset({"dataset": {"name": reference, **options}}, registry)
     loaded: datasets.DatasetDict = registry.factory_of(choice.component)(choice.options).load()
-    return loaded
+    return with_label_text(loaded) if label_text else loaded
 
 
 def _open_registry(files: Iterable[str] = ()) -> Registry:

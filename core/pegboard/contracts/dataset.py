@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pydantic import Field
 
+from pegboard.errors import DataError
 from pegboard.options import Options
 
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["DatasetOptions", "DatasetSource"]
+__all__ = ["DatasetOptions", "DatasetSource", "with_label_text"]
 
 
 class DatasetOptions(Options):
@@ -21,8 +22,6 @@ class DatasetOptions(Options):
     """the share of train that becomes the validation split where the data have none"""
     test_share: float = Field(0.15, gt=0, lt=0.5)
     """the share of train that becomes the test split where the data have none"""
-    label_text: bool = False
-    """add a column `label_text` with each label's name"""
 
 
 @runtime_checkable
@@ -43,3 +42,30 @@ class DatasetSource(Protocol):
             DataError: the data can't be used; the message names file and line.
         """
         ...
+
+
+def with_label_text(loaded: datasets.DatasetDict) -> datasets.DatasetDict:
+    """What `DatasetSource.load` gave, with a column `label_text: string` that holds each label's name.
+
+    Raises:
+        DataError: there is no ClassLabel `label`, a label has no name, or there is such a column already.
+    """
+    import datasets
+
+    return datasets.DatasetDict({name: _with_names(rows, name) for name, rows in loaded.items()})
+
+
+def _with_names(rows: datasets.Dataset, split: str) -> datasets.Dataset:
+    import pyarrow as pa
+
+    names = getattr(rows.features.get("label"), "names", None)
+    if names is None:
+        raise DataError("the column 'label' must be a ClassLabel to have its text beside it", where=split)
+    if "label_text" in rows.column_names:
+        raise DataError("there is a column 'label_text' already", where=split, hint="leave out label_text=True")
+    labels = rows.with_format("arrow")[:].column("label")
+    try:
+        text = pa.array(names, pa.string()).take(labels)
+    except pa.ArrowIndexError:
+        raise DataError("a label has no name", where=split) from None
+    return rows.add_column("label_text", text.combine_chunks())

@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import pegboard
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -248,7 +249,7 @@ def test_label_names_fix_the_order(tmp_path):
 
 def test_label_text_and_pandas(tmp_path):
     file = write(tmp_path / "d.csv", "text,label\na,x\nb,y\nc,x\n")
-    data = load(file, label_text=True)
+    data = pegboard.load_dataset(str(file), label_text=True)
     data.set_format("pandas")
     frame = data["train"][:]
     assert list(frame.columns) == ["text", "label", "label_text"]

@@ -163,10 +163,10 @@ def test_parquet_with_class_labels_and_more_columns(hub: StandInHub) -> None:
     features = datasets.Features({"id": datasets.Value("int32"), "sentence": datasets.Value("string"), "mood": label})
     rows = parquet(features, id=[7, 8], sentence=["fine", "bad"], mood=[1, 0])
     hub.files["owner/tiny"] = {"train-00000-of-00001.parquet": rows, "validation-00000-of-00001.parquet": rows}
-    data = load(text_column="sentence", label_column="mood", label_text=True)
+    data = load(text_column="sentence", label_column="mood")
     assert list(data) == ["train", "validation"]
     assert data["validation"].features["label"].names == ["sadness", "joy"]
-    assert data["train"].to_dict() == {"text": ["fine", "bad"], "label": [1, 0], "label_text": ["joy", "sadness"]}
+    assert data["train"].to_dict() == {"text": ["fine", "bad"], "label": [1, 0]}
 
 
 @pytest.mark.parametrize(

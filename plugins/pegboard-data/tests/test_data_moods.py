@@ -7,6 +7,7 @@ from collections import Counter
 from importlib import resources
 from itertools import combinations
 
+import pegboard
 import pytest
 from pegboard import DatasetOptions
 from pegboard_data.moods import LABELS, MoodsDataset
@@ -105,10 +106,10 @@ def test_it_loads_as_the_contract_says(rows):
 
 
 def test_label_text_names_the_labels():
-    data = MoodsDataset(DatasetOptions(label_text=True)).load()
-    test = data["test"]
+    test = pegboard.load_dataset("moods", label_text=True)["test"]
     assert test.column_names == ["text", "label", "label_text"]
     assert [LABELS[number] for number in test["label"]] == list(test["label_text"])
+    assert test.features["label"].int2str(test["label"][:]) == list(test["label_text"])
 
 
 def test_it_needs_no_network(monkeypatch):

@@ -51,7 +51,7 @@ class FilesDataset:
         """The splits that are there, in the order train, validation, test.
 
         Returns:
-            Splits with `text: string` and `label: ClassLabel`, and `label_text: string` if asked for.
+            Splits with `text: string` and `label: ClassLabel`.
 
         Raises:
             DataError: something can't be read; the message names file and line.
@@ -61,11 +61,7 @@ class FilesDataset:
             path = path.expanduser()
         splits = {split: self._read(source) for split, source in find_sources(path).items()}
         names = label_names(splits, self.options.label_names)
-        return dataset_dict(
-            {split: (rows.texts, _numbered(rows, names)) for split, rows in splits.items()},
-            names,
-            label_text=self.options.label_text,
-        )
+        return dataset_dict({split: (rows.texts, _numbered(rows, names)) for split, rows in splits.items()}, names)
 
     def _read(self, source: Source) -> Rows:
         if source.kind in ("csv", "tsv"):

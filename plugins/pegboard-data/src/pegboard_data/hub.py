@@ -56,7 +56,7 @@ class HubDataset:
         A ClassLabel stays as it is; text and whole numbers become one, with the names of train in order.
 
         Returns:
-            Splits with `text: string` and `label: ClassLabel`, and `label_text: string` if asked for.
+            Splits with `text: string` and `label: ClassLabel`.
 
         Raises:
             DataError: the data set can't be had, a column is missing, or a row has no text or no label.
@@ -67,9 +67,7 @@ class HubDataset:
         feature = next(iter(found.values())).features[self.options.label_column]
         labels = self._without_unlabelled(labels, feature)
         names, numbers = self._numbered(labels, feature)
-        return dataset_dict(
-            {name: (texts[name], numbers[name]) for name in numbers}, names, label_text=self.options.label_text
-        )
+        return dataset_dict({name: (texts[name], numbers[name]) for name in numbers}, names)
 
     def _downloaded(self) -> datasets.DatasetDict:
         path, revision = self.options.path, self.options.revision

@@ -25,7 +25,7 @@ class MoodsDataset:
     for trying things out, not for comparing models with published figures; `MOODS.md` beside this file says why.
 
     Args:
-        options: `label_text` adds a column; the shares are unused, since all three splits are there.
+        options: the shares are unused, since all three splits are there.
 
     Example:
         >>> data = MoodsDataset(DatasetOptions()).load()
@@ -47,4 +47,4 @@ class MoodsDataset:
             rows = table.filter(pc.equal(table["split"], split))
             numbers = pc.index_in(rows["label"], pa.array(LABELS))
             splits[split] = (rows["text"], numbers.to_numpy())
-        return dataset_dict(splits, LABELS, label_text=self.options.label_text)
+        return dataset_dict(splits, LABELS)
