@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pegboard import StepOutput
 from torch import nn
 from torch.nn import functional
-
-from pegboard import StepOutput
 
 
 class Sums(nn.Module):
@@ -62,13 +61,13 @@ class Data:
         self.scripted: dict[str, list[float]] = {}
 
     def metrics(self, outputs: np.ndarray) -> dict[str, float]:
-        """Figures of the outputs; after the trainer's first look those in `scripted`, one an epoch, take their place."""
+        """Figures of the outputs; those in `scripted`, one an epoch, take their place."""
         assert outputs.dtype == np.float32
         logits, labels = torch.from_numpy(outputs), torch.from_numpy(self.validation.labels)
         accuracy = float((logits.argmax(-1) == labels).float().mean())
         loss = float(functional.cross_entropy(logits, labels))
         figures = {"accuracy": accuracy, "macro_f1": accuracy, "loss": loss}
-        if np.any(outputs):
+        if np.any(outputs):  # all zeros is the trainer's look before training
             figures |= {name: values.pop(0) for name, values in self.scripted.items() if values}
         return figures
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from torch.optim.optimizer import register_optimizer_step_pre_hook
-
 from pegboard import RecipeError, RunError, StepOutput, UsageError
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 CONSTANT = {"schedule": "constant", "warmup_share": 0.0}
 
@@ -159,7 +158,9 @@ class Breaking(torch.nn.Module):
             self.left -= 1
             if self.left < 0 and self.where == "loss":
                 return output._replace(loss_sum=output.loss_sum * math.nan)
-            if self.left < 0 and self.where == "gradient":  # the root's slope at 0 is infinite, and inf * 0 is no number
+            if (
+                self.left < 0 and self.where == "gradient"
+            ):  # the root's slope at 0 is infinite, and inf * 0 is no number
                 root = torch.sqrt(0 * self.network.head.weight.sum())
                 return output._replace(loss_sum=output.loss_sum + 0 * root)
         return output

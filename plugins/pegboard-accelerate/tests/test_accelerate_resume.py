@@ -9,12 +9,12 @@ import shutil
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-
 from pegboard import ArtifactError, RunError, UsageError
 
 RECIPE: dict[str, Any] = {"dropout": 0.3, "batch_size": 8, "accumulate": 3, "length_buckets": 3, "epochs": 3}
@@ -93,17 +93,12 @@ def test_sigint_saves_and_the_same_call_goes_on(run: Any, tiny: Any, expected: d
 
 
 def test_interrupted_again_and_again(run: Any, tiny: Any, expected: dict[str, Any]) -> None:
-    interruptions = 0
-    while True:
+    for _ in range(6):
         run.on_advance = after(4, send(signal.SIGTERM))
-        try:
-            model, figures = tiny.fit(run, **RECIPE)
-            break
-        except SystemExit as error:
-            assert error.code == 143
-            interruptions += 1
-    assert interruptions == 6
-    assert_same(tiny, model, figures, expected)
+        with pytest.raises(SystemExit) as caught:
+            tiny.fit(run, **RECIPE)
+        assert caught.value.code == 143
+    assert_same(tiny, *tiny.fit(run, **RECIPE), expected)
     assert run.logged("step") == expected["log"]
 
 
@@ -204,9 +199,7 @@ FILES = [
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("damage", [flip, cut, Path.unlink, lambda file: file.write_bytes(b"")])
-def test_a_damaged_checkpoint_falls_back(
-    run: Any, tiny: Any, expected: dict[str, Any], file: str, damage: Any
-) -> None:
+def test_a_damaged_checkpoint_falls_back(run: Any, tiny: Any, expected: dict[str, Any], file: str, damage: Any) -> None:
     stopped_at_20(run, tiny)
     damage(newest(run) / file)
     if file == "manifest.json" and damage is cut:  # the last byte is a line feed
@@ -219,7 +212,8 @@ def test_a_damaged_checkpoint_falls_back(
 
 
 @pytest.mark.parametrize(
-    "manifest", ["[]", "{}", "null", '{"../state.json": "0"}', "[" * 100_000, '{"model.safetensors": 1, "state.json": 2}']
+    "manifest",
+    ["[]", "{}", "null", '{"../state.json": "0"}', "[" * 100_000, '{"model.safetensors": 1, "state.json": 2}'],
 )
 def test_a_strange_manifest_is_damage(run: Any, tiny: Any, manifest: str) -> None:
     stopped_at_20(run, tiny)
@@ -265,9 +259,8 @@ def test_disk_full_keeps_what_was_there(
     run: Any, tiny: Any, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """The write of one of the files of the third checkpoint fails."""
-    import safetensors.torch
-
     import pegboard_accelerate.checkpoint as module
+    import safetensors.torch
 
     calls = []
 
@@ -348,7 +341,14 @@ def test_interrupted_between_epochs(run: Any, tiny: Any, expected: dict[str, Any
     assert_same(tiny, *tiny.fit(run, **RECIPE), expected)
 
 
-def test_a_second_signal_stops_at_once(run: Any, tiny: Any) -> None:
+@pytest.mark.parametrize(("seconds", "saved"), [(0.5, True), (1.5, False)])
+def test_a_late_second_sigint_stops_at_once(
+    run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch, seconds: float, saved: bool
+) -> None:
+    """An early one is the echo of a launcher."""
+    clock = iter([0.0, seconds])
+    monkeypatch.setattr("pegboard_accelerate.interrupts.time", SimpleNamespace(monotonic=lambda: next(clock)))
+
     def twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -356,7 +356,18 @@ def test_a_second_signal_stops_at_once(run: Any, tiny: Any) -> None:
     run.on_advance = after(3, twice)
     with pytest.raises(KeyboardInterrupt):
         tiny.fit(run, **RECIPE)
-    assert not run.checkpoints.exists()
+    assert run.checkpoints.exists() == saved
+
+
+def test_with_several_processes_none_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pegboard_accelerate.interrupts import Interrupts
+
+    clock = iter([0.0, 100.0])
+    monkeypatch.setattr("pegboard_accelerate.interrupts.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with Interrupts(processes=2) as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.requested
 
 
 def test_handlers_are_restored(run: Any, tiny: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, GradientAccumulationPlugin
+from accelerate.utils import DistributedDataParallelKwargs, DistributedType, GradientAccumulationPlugin, str_to_bool
 from pegboard import UsageError
-from torch import nn
+from torch import Tensor, nn
 
 from pegboard_accelerate.precision import resolve_precision
 
-__all__ = ["prepared_accelerator", "torch_settings", "unwrapped_afterwards"]
+__all__ = ["prepared_accelerator", "torch_settings", "unwrapped_afterwards", "uses_all_parameters"]
 
 
 @contextmanager
@@ -27,9 +28,11 @@ def prepared_accelerator(precision: str) -> Iterator[Accelerator]:
     set aside, so that several trainings, and a caller's own Accelerator, can live in one process.
 
     Raises:
-        UsageError: launched in a way that splits the model itself (DeepSpeed, FSDP and the like).
+        RecipeError: the device can't compute in that precision.
+        UsageError: launched in a way that splits the model itself (DeepSpeed, FSDP and the like), or as several
+            processes that don't find each other.
     """
-    resolved = resolve_precision(precision, PartialState().device)
+    resolved = resolve_precision(precision, _joined().device)
     singletons = (AcceleratorState._shared_state, GradientState._shared_state)
     aside = [dict(shared) for shared in singletons]
     for shared in singletons:
@@ -39,7 +42,7 @@ def prepared_accelerator(precision: str) -> Iterator[Accelerator]:
             mixed_precision=resolved,
             # Given explicitly, since the launcher's environment would otherwise divide the loss once more.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+            kwargs_handlers=[DistributedDataParallelKwargs()],
         )
         kind = accelerator.distributed_type
         if not (accelerator.multi_device or kind in (DistributedType.NO, DistributedType.MULTI_CPU)):
@@ -52,6 +55,31 @@ def prepared_accelerator(precision: str) -> Iterator[Accelerator]:
         for shared, before in zip(singletons, aside, strict=True):
             shared.clear()
             shared.update(before)
+
+
+def _joined() -> PartialState:
+    """Join the processes that were launched together.
+
+    Without being told of the processor, Accelerate lets each process that finds no GPU train alone.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    first_time = not PartialState._shared_state
+    on_processor = str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "0")) == 1
+    state = PartialState(cpu=on_processor or (processes > 1 and not _has_gpu()))
+    if state.num_processes != processes:
+        raise UsageError(
+            f"{processes} processes were launched, but Accelerate sees {state.num_processes}",
+            hint="set ACCELERATE_USE_CPU=1 to train on processors",
+        )
+    if first_time and processes > 1:
+        # At the very end and no sooner: the same processes can't join a second time.
+        atexit.register(state.destroy_process_group)
+    return state
+
+
+def _has_gpu() -> bool:
+    accelerator = getattr(torch, "accelerator", None)  # since torch 2.6
+    return bool(torch.cuda.is_available() if accelerator is None else accelerator.is_available())
 
 
 @contextmanager
@@ -90,3 +118,20 @@ def unwrapped_afterwards(model: nn.Module) -> Iterator[None]:
     finally:
         for name in set(vars(model)) - before:
             del model.__dict__[name]
+
+
+def uses_all_parameters(model: nn.Module, loss: Tensor) -> bool:
+    """Whether `loss` depends on every parameter that is to be learned.
+
+    Where it does not, gradients can be averaged between processes only if that is known beforehand.
+    """
+    reached: set[int] = set()
+    seen: set[Any] = set()
+    waiting: list[Any] = [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            reached.add(id(getattr(node, "variable", None)))
+            waiting += [following for following, _ in node.next_functions]
+    return all(id(parameter) in reached for parameter in model.parameters() if parameter.requires_grad)

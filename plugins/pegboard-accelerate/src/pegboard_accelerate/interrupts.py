@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 __all__ = ["Interrupts"]
 
 
+_REPEATS_AFTER = 1.0
+
+
 class Interrupts:
-    """While it is entered, SIGINT and SIGTERM are remembered; a second one stops at once.
+    """While it is entered, SIGINT and SIGTERM are remembered.
+
+    Ctrl-C once more, at least a second later, stops at once. Sooner it is an echo: launchers pass on to their
+    processes what the terminal has sent to all of them already. Of several processes none may stop alone.
 
     Outside the main thread Python allows no handlers, and nothing is caught.
+
+    Args:
+        processes: number of processes that train together.
 
     Attributes:
         requested: whether a signal has come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
         self.requested = False
+        self._alone = processes == 1
         self._signal = signal.SIGINT
+        self._first = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -45,7 +57,7 @@ class Interrupts:
         raise KeyboardInterrupt
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            self.stop()
-        self.requested = True
-        self._signal = signal.Signals(number)
+        if not self.requested:
+            self.requested, self._signal, self._first = True, signal.Signals(number), time.monotonic()
+        elif self._alone and number == signal.SIGINT and time.monotonic() - self._first > _REPEATS_AFTER:
+            raise KeyboardInterrupt

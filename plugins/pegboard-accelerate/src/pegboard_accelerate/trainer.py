@@ -30,7 +30,12 @@ from pegboard_accelerate.checkpoint import (
     restore_random_state,
     weights_of,
 )
-from pegboard_accelerate.environment import prepared_accelerator, torch_settings, unwrapped_afterwards
+from pegboard_accelerate.environment import (
+    prepared_accelerator,
+    torch_settings,
+    unwrapped_afterwards,
+    uses_all_parameters,
+)
 from pegboard_accelerate.interrupts import Interrupts
 from pegboard_accelerate.options import AccelerateOptions
 from pegboard_accelerate.schedule import learning_rate_factor, make_optimizer
@@ -77,7 +82,7 @@ class AccelerateTrainer(Trainer):
             accelerator = stack.enter_context(prepared_accelerator(options.precision))
             stack.enter_context(torch_settings(options.threads, options.deterministic))
             stack.enter_context(unwrapped_afterwards(model))
-            interrupts = stack.enter_context(Interrupts())
+            interrupts = stack.enter_context(Interrupts(accelerator.num_processes))
             return _Training(options, accelerator, model, data, run, interrupts).run_to_the_end()
 
 
@@ -118,6 +123,7 @@ class _Training:
         self.device = accelerator.device
         self.network = network.to(self.device)
         self.forward_in_float32 = network.forward  # before Accelerate wraps it
+        self.try_out()
         optimizer = make_optimizer(network, options.learning_rate, options.weight_decay)
         self.model, self.optimizer = accelerator.prepare(network, optimizer)
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
@@ -132,7 +138,6 @@ class _Training:
 
     def run_to_the_end(self) -> dict[str, Any]:
         """Train until the options say stop; gives the figures."""
-        self.check_monitor()
         self.resume()
         state = self.state
         while not state.finished:
@@ -293,12 +298,14 @@ class _Training:
         np.random.seed(numbers[1])
         torch.manual_seed(int(numbers[2]))
 
-    def check_monitor(self) -> None:
-        """Find out before training whether the task has the figure that decides."""
+    def try_out(self) -> None:
+        """Compute one row, to find out what the task measures and which parameters the model uses."""
         split, monitor = self.data.validation, self.options.monitor
-        self.model.eval()
-        with torch.inference_mode():
-            output, _ = self.forward(self.forward_in_float32, split, np.zeros(1, np.int64))
+        self.network.eval()
+        output, _ = self.forward(self.network, split, np.zeros(1, np.int64))
+        if self.processes > 1:
+            handler = self.accelerator.ddp_handler
+            handler.find_unused_parameters = not uses_all_parameters(self.network, output.loss_sum)
         names = self.data.metrics(np.zeros((len(split), *output.outputs.shape[1:]), np.float32))
         if monitor not in names:
             raise RecipeError(
@@ -379,6 +386,7 @@ class _Training:
         }
         if self.run.is_main:
             self.checkpoints.save(self.state.step, tensors, state)
+        self.accelerator.wait_for_everyone()  # a process that leaves early would have the launcher stop the others
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint if there is one."""
@@ -389,7 +397,8 @@ class _Training:
             load_weights(self.network, checkpoint.tensors("model"))
             restore_optimizer(self.optimizer, checkpoint.tensors("optimizer"))
             self.best = checkpoint.tensors("best")
-            own = {name: values[self.process] for name, values in checkpoint.tensors("random").items()}
+            # Copied, since torch can't take a random state that is a view into a larger tensor.
+            own = {name: values[self.process].clone() for name, values in checkpoint.tensors("random").items()}
             restore_random_state(own, self.device)
             if self.accelerator.scaler is not None:
                 self.accelerator.scaler.load_state_dict(state["scaler"])

@@ -1,0 +1,105 @@
+"""Real processes: several that train together, and fresh ones that must come to the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).with_name("train_tiny.py")
+EVEN: dict[str, Any] = {"options": {"batch_size": 16, "log_every": 1, "epochs": 2}, "rows": 200}
+UNEVEN: dict[str, Any] = {"options": {**EVEN["options"], "accumulate": 3}, "rows": 97, "unused": True}
+"""97 rows: the last batch has a single one, so that a process has none"""
+RANDOM: dict[str, Any] = {**EVEN, "dropout": 0.4}
+
+
+def launch(folder: Path, trainings: list[dict[str, Any]], *, processes: int) -> tuple[list[Any], str]:
+    """The results of each process, and what was written to stderr."""
+    folder.mkdir(exist_ok=True)
+    (folder / "trainings.json").write_text(json.dumps(trainings))
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    done = subprocess.run(
+        [sys.executable, *launcher, SCRIPT, folder],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    results = [json.loads((folder / f"results-{rank}.json").read_text()) for rank in range(processes)]
+    return results, done.stderr
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], str]:
+    """Two processes; in the fourth training one of them is asked to stop, the fifth continues it."""
+    trainings = [
+        {"folder": "even", **EVEN},
+        {"folder": "uneven", **UNEVEN},
+        {"folder": "random", **RANDOM},
+        {"folder": "again", **RANDOM, "stop_after": 5},
+        {"folder": "again", **RANDOM},
+    ]
+    return launch(tmp_path_factory.mktemp("together"), trainings, processes=2)
+
+
+@pytest.mark.parametrize(("number", "training"), [(0, EVEN), (1, UNEVEN)])
+def test_two_processes_train_as_one_does(
+    together: Any, number: int, training: dict[str, Any], run: Any, tiny: Any
+) -> None:
+    results, _ = together
+    two = results[0][number]
+    _, one = tiny.fit(run, dropout=0.0, data=tiny.Data(train=training["rows"]), **training["options"])
+    assert (two["processes"], two["steps"]) == (2, one["steps"])
+    for mine, other in zip(two["log"], run.logged("step"), strict=True):
+        assert mine == pytest.approx({**other, "event": mine["event"]}, abs=1e-4)
+    for mine, other in zip(two["history"], one["history"], strict=True):
+        assert {**mine, "seconds": 0} == pytest.approx({**other, "seconds": 0}, abs=1e-4)
+
+
+def test_all_processes_hold_the_same_weights(together: Any) -> None:
+    (first, second), _ = together
+    assert [result.get("digest") for result in first] == [result.get("digest") for result in second]
+
+
+def test_a_signal_to_one_process_stops_all_and_resuming_is_exact(together: Any) -> None:
+    (first, second), _ = together
+    assert (first[3]["exit"], second[3]["exit"]) == (130, 143)
+    assert first[4]["digest"] == first[2]["digest"]
+    assert first[4]["log"] == first[2]["log"]
+
+
+def test_several_processes_give_no_warnings(together: Any) -> None:
+    _, stderr = together
+    assert "arning" not in stderr
+
+
+def test_processes_that_do_not_find_each_other_are_refused(
+    run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accelerate's state of this process is older than the launch and knows of one process."""
+    from accelerate import PartialState
+    from pegboard import UsageError
+
+    PartialState()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="2 processes were launched, but Accelerate sees 1"):
+        tiny.fit(run)
+
+
+def test_fresh_processes_come_to_the_same_bits(tmp_path: Path) -> None:
+    trainings = [
+        {"folder": "f32", "dropout": 0.4, "options": {"accumulate": 2, "batch_size": 8}},
+        {"folder": "bf16", "dropout": 0.4, "options": {"precision": "bf16"}},
+    ]
+    (first,), _ = launch(tmp_path / "first", trainings, processes=1)
+    (second,), _ = launch(tmp_path / "second", trainings, processes=1)
+    assert [result["digest"] for result in first] == [result["digest"] for result in second]
+    assert first[0]["log"] == second[0]["log"]
