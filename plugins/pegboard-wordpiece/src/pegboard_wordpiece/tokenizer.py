@@ -1,0 +1,70 @@
+"""The tokenizer `wordpiece`: a frequent word is one token, a rare one several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pegboard import SPECIAL_TOKENS, LibraryTokenizer, count_pieces, library_normalizer
+
+from pegboard_wordpiece.training import learn_pieces
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import tokenizers
+
+    from pegboard_wordpiece.options import WordPieceOptions
+
+__all__ = ["WordPieceTokenizer"]
+
+
+class WordPieceTokenizer(LibraryTokenizer):
+    """Words, punctuation marks and Chinese characters, cut further into pieces of the vocabulary.
+
+    A word is cut into the longest piece that starts it, then the longest that goes on, and so forth; pieces that go
+    on are written with `##`. A word that can't be cut so is `[UNK]`. (Devlin et al., 2019, BERT.)
+
+    Example:
+        >>> tokenizer = WordPieceTokenizer(WordPieceOptions(vocab_size=15, min_frequency=1))
+        >>> tokenizer.train(["low lower low slow"])
+        >>> tokenizer.tokens("lower slow")
+        ['low', '##er', 's', '##l', '##ow']
+    """
+
+    context_free = True
+
+    def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
+        """The pieces of the vocabulary; see `LibraryTokenizer.learn`."""
+        return learn_pieces(count_pieces(texts, _normalizer(self.options), _splitter()), self.options)
+
+    def build(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:
+        """The library's pipeline; see `LibraryTokenizer.build`."""
+        import tokenizers
+        from tokenizers import decoders, models
+
+        model = models.WordPiece(
+            dict(vocabulary),
+            unk_token=SPECIAL_TOKENS[self.unk_id],
+            max_input_chars_per_word=self.options.max_word_length,
+        )
+        backend = tokenizers.Tokenizer(model)
+        backend.normalizer = _normalizer(self.options)
+        backend.pre_tokenizer = _splitter()
+        backend.decoder = decoders.WordPiece(cleanup=False)
+        return backend
+
+
+def _normalizer(options: WordPieceOptions) -> Any:
+    """Unicode form and case, then BERT's: no control characters, Chinese characters apart, accents as asked."""
+    from tokenizers import normalizers
+
+    bert = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=options.strip_accents, lowercase=False
+    )
+    return library_normalizer(options, bert)
+
+
+def _splitter() -> Any:
+    from tokenizers import pre_tokenizers
+
+    return pre_tokenizers.BertPreTokenizer()
