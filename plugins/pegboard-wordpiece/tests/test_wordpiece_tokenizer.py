@@ -88,7 +88,7 @@ def test_ids_of_the_emotion_data_are_those_of_the_saved_file(special, tmp_path):
 
 
 PRINT_HASH = """
-import hashlib, random, sys
+import hashlib, random
 from pegboard_wordpiece.options import WordPieceOptions
 from pegboard_wordpiece.tokenizer import WordPieceTokenizer
 choice = random.Random(0).choices
