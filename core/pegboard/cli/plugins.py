@@ -1,4 +1,4 @@
-"""`pegboard plugins list|show|enable|disable`."""
+"""`pegboard plugins`: what is installed, and whether it is used."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["component_details", "named_components", "options_table", "plugins"]
 
-
-COMMANDS = {"check": ("pegboard.cli.check:check", "Check a component against everything its kind must do.")}
+COMMANDS = {
+    "new": ("pegboard.cli.new:new", "Write a plugin package that installs, passes its own tests and trains at once."),
+    "check": ("pegboard.cli.check:check", "Check a component against everything its kind must do."),
+    "install": ("pegboard.cli.install:install", "Install plugins with pip, or with uv, and say what they brought."),
+    "uninstall": ("pegboard.cli.install:uninstall", "Remove plugins with pip, or with uv."),
+}
 
 
 @click.group(cls=LazyGroup, commands_table=COMMANDS)
@@ -34,11 +38,17 @@ def plugins() -> None:
 @click.option("--kind", type=click.Choice(KINDS), help="Only components of one kind.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def list_(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
+@click.option("--requirements", is_flag=True, help="Print a requirements file from which pip installs them again.")
+def list_(kind: str | None, plugins: tuple[str, ...], as_json: bool, requirements: bool) -> None:
     """Every component, where it comes from, and its state.
 
     A plugin that is switched off or broken stands in a line of its own, with the reason.
     """
+    if requirements:
+        if kind or as_json:
+            raise UsageError("--requirements is of all plugins, in pip's form", hint="leave --kind and --json out")
+        _print_requirements(plugins)
+        return
     from pegboard.plugins.registry import Registry, starter_packages
 
     registry = Registry(plugins)
@@ -50,9 +60,8 @@ def list_(kind: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     elif rows:
         columns = ("component", "kind", "distribution", "version", "state", "summary")
         click.echo(table([[row[column] for column in columns] for row in rows], header=columns))
-    if kind:  # then the table does not have them
-        for problem in registry.problems():
-            console().warn(problem)
+    for problem in registry.problems() if kind else registry.misnamed():  # what the table does not have
+        console().warn(problem)
     if not rows and not as_json:
         console().note(f"no {kind or 'plugin'} is installed; try: pip install {' '.join(starter_packages())}")
 
@@ -86,6 +95,14 @@ def disable(distribution: str) -> None:
 def enable(distribution: str) -> None:
     """Switch a plugin on again."""
     _switch(distribution, off=False)
+
+
+def _print_requirements(files: tuple[str, ...]) -> None:
+    from pegboard.plugins.discovery import discover
+    from pegboard.plugins.installed import requirement_lines
+
+    for line in requirement_lines(discover(), files):
+        click.echo(line)
 
 
 def _rows(plugin: Plugin) -> list[dict[str, Any]]:
@@ -144,27 +161,43 @@ def component_details(registry: Registry, component: Component) -> dict[str, Any
 
 
 def options_table(schema: type[Options]) -> dict[str, dict[str, Any]]:
-    """Type, default and help of every option of a schema."""
-    properties = schema.model_json_schema().get("properties", {})
+    """Type, default and help of every option of a schema, and whether it must be given."""
+    description = schema.model_json_schema()
     return {
-        key: {"type": _type_of(field), "default": field.get("default"), "help": field.get("description", "")}
-        for key, field in properties.items()
+        key: {
+            "type": _type_of(field, description.get("$defs", {})),
+            "default": field.get("default"),
+            "required": key in description.get("required", ()),
+            "help": field.get("description", ""),
+        }
+        for key, field in description.get("properties", {}).items()
     }
 
 
-def _type_of(field: dict[str, Any]) -> str:
-    """A short name of a JSON Schema type: `int >= 1`, `gru|lstm|rnn`, `str?`."""
+def _type_of(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """A short name of a JSON Schema type: `int >= 1`, `gru|lstm|rnn`, `list[str]`, `str?` where it may be unset."""
+    if "$ref" in field:
+        field = definitions[field["$ref"].rpartition("/")[2]]
     if "anyOf" in field:
-        named = [_type_of(part) for part in field["anyOf"] if part.get("type") != "null"]
+        named = [_type_of(part, definitions) for part in field["anyOf"] if part.get("type") != "null"]
         optional = len(named) < len(field["anyOf"])
         return "|".join(named) + ("?" if optional else "")
     if "enum" in field:
         return "|".join(map(str, field["enum"]))
     if "const" in field:
         return str(field["const"])
-    names = {"integer": "int", "number": "float", "string": "str", "boolean": "bool", "array": "list", "object": "dict"}
+    names = {
+        "integer": "int",
+        "number": "float",
+        "string": "str",
+        "boolean": "bool",
+        "array": "list",
+        "object": "table",
+    }
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     name = names.get(field.get("type", ""), "any")
+    if name == "list" and field.get("items"):
+        name = f"list[{_type_of(field['items'], definitions)}]"
     limits = ", ".join(f"{sign} {field[key]}" for key, sign in bounds.items() if key in field)
     return f"{name} {limits}".strip()
 
@@ -180,7 +213,10 @@ def _for_a_person(details: dict[str, Any]) -> str:
         lines.append("suggests " + ", ".join(f"{key} = {value}" for key, value in details["suggests"].items()))
     if not details["options"]:
         return "\n".join([*lines, "it has no options"])
-    rows = [[key, o["type"], repr(o["default"]), o["help"]] for key, o in details["options"].items()]
+    rows = [
+        [key, option["type"], "required" if option["required"] else repr(option["default"]), option["help"]]
+        for key, option in details["options"].items()
+    ]
     return "\n".join([*lines, "", table(rows, header=["option", "type", "default", "help"])])
 
 

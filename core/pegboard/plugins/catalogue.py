@@ -8,7 +8,7 @@ from typing import Any
 
 from pegboard.specs import KINDS
 
-__all__ = ["known_names", "packages_with", "packages_with_default", "packages_with_scheme", "starter_packages"]
+__all__ = ["known_names", "packages_with", "packages_with_default", "packages_with_scheme", "published_packages", "starter_packages"]
 
 
 def packages_with(kind: str, name: str) -> list[str]:
@@ -29,6 +29,11 @@ def packages_with_scheme(scheme: str) -> list[str]:
 def known_names(kind: str) -> set[str]:
     """The names of all published components of a kind."""
     return {name for package in _catalogue().values() for name in package.get(f"{kind}s", ())}
+
+
+def published_packages() -> set[str]:
+    """All packages."""
+    return set(_catalogue())
 
 
 def starter_packages() -> list[str]:
