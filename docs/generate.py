@@ -112,7 +112,8 @@ def _table(options: dict[str, Any]) -> str:
     rows = ["| option | type | default | what it does |", "| --- | --- | --- | --- |"]
     for name, option in options.items():
         kind = option["type"].replace("|", "\\|")
-        rows.append(f"| `{name}` | {kind} | `{option['default']!r}` | {option['help']} |")
+        default = "required" if option["required"] else f"`{option['default']!r}`"
+        rows.append(f"| `{name}` | {kind} | {default} | {option['help']} |")
     return "\n".join(rows) + "\n"
 
 

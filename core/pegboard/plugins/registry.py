@@ -79,16 +79,19 @@ class Registry:
 
     def problems(self) -> list[str]:
         """One line for each plugin that can't be loaded, and for each name in `PEGBOARD_DISABLE` that is none."""
-        lines = [
+        left_out = [
             f"the plugin {plugin.distribution} {plugin.version} is {plugin.state} and was left out: {plugin.reason}"
             + ("" if plugin.entry.source else f" (`pegboard plugins disable {plugin.distribution}` to silence this)")
             for plugin in self.plugins
             if plugin.state in ("broken", "incompatible")
         ]
+        return [*left_out, *self.misnamed()]
+
+    def misnamed(self) -> list[str]:
+        """One line for each name in `PEGBOARD_DISABLE` that is no installed plugin."""
         installed = {normalized(name) for p in self.plugins for name in (p.distribution, p.entry.name)} | {"*"}
-        for name in sorted(settings.disabled_for_this_call() - installed):
-            lines.append(f"PEGBOARD_DISABLE names {name!r}, which is no installed plugin")
-        return lines
+        unknown = sorted(settings.disabled_for_this_call() - installed)
+        return [f"PEGBOARD_DISABLE names {name!r}, which is no installed plugin" for name in unknown]
 
     def of_kind(self, kind: str) -> list[Component]:
         """The components of one kind."""
