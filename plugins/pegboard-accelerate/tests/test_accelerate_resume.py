@@ -154,6 +154,22 @@ def test_early_stopping_survives(run: Any, tiny: Any) -> None:
     assert (figures["epochs"], figures["best_epoch"]) == (5, 2)
 
 
+def test_the_best_weights_survive(run: Any, tiny: Any, tmp_path: Path) -> None:
+    """The best epoch lies before the crash."""
+    data = tiny.Data()
+    data.scripted = {"macro_f1": [0.9, 0.5, 0.3]}
+    plain, _ = tiny.fit(tiny.Run(tmp_path / "plain"), data=data, **RECIPE)
+    data.scripted = {"macro_f1": [0.9, 0.5]}
+    run.on_advance = after(20, crash)
+    with pytest.raises(Killed):
+        tiny.fit(run, data=data, **RECIPE)
+    data.scripted = {"macro_f1": [0.3]}
+    run.on_advance = None
+    resumed, figures = tiny.fit(run, data=data, **RECIPE)
+    assert figures["best_epoch"] == 1
+    assert tiny.digest(resumed) == tiny.digest(plain)
+
+
 def test_the_progress_bar_goes_on_where_it_was(run: Any, tiny: Any) -> None:
     run.on_advance = after(13, send(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
