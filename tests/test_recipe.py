@@ -335,7 +335,9 @@ class TestSuggestions:
 
     def test_an_option_of_its_own_that_it_does_not_have_is_the_plugins_fault(self, suggesting):
         error = wrong(suggesting(encoder={"tokenizer.size": SameAs("encoder.sise")}), error=ComponentError)
-        assert error.what.startswith("the encoder 'x' of plug-encoder 1.0 is broken: it suggests tokenizer.size = Same")
+        assert error.what.startswith(
+            "the encoder 'x' of plug-encoder 1.0 is broken: it suggests tokenizer.size = the same as encoder.sise"
+        )
 
     def test_another_components_option_that_is_not_there_is_no_reason_to_stop(self, suggesting):
         recipe = suggesting(encoder={"tokenizer.size": SameAs("trainer.no_such")})()

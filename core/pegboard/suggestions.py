@@ -87,7 +87,7 @@ def _suggestions(components: Mapping[str, Component], schemas: Mapping[str, type
         for dotted, value in component.spec.suggests.items():
             if isinstance(value, SameAs) and not _exists(value.key, schemas):
                 if value.key.startswith(f"{kind}."):
-                    raise broken(component, f"it suggests {dotted} = {value!r}, an option it does not have")
+                    raise broken(component, f"it suggests {dotted} = {value}, an option it does not have")
                 continue
             if _exists(dotted, schemas):
                 suggested[dotted] = _Suggestion(value, f"{kind} {component.name}")

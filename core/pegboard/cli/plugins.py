@@ -113,7 +113,8 @@ def _rows(plugin: Plugin) -> list[dict[str, Any]]:
         "why": plugin.reason,
     }
     rows = [{"component": c.name, "kind": c.kind, "summary": c.spec.summary, **shared} for c in plugin.components]
-    return rows or [{"component": "-", "kind": "-", "summary": plugin.reason, **shared}]
+    summary = plugin.reason or f"listens: {', '.join(plugin.hooks)}"
+    return rows or [{"component": "-", "kind": "-", "summary": summary, **shared}]
 
 
 def named_components(registry: Registry, reference: str) -> list[Component]:
@@ -134,8 +135,11 @@ def named_components(registry: Registry, reference: str) -> list[Component]:
     if found:
         return found
     for plugin in registry.plugins:
-        if plugin.state != "ok" and plugin.distribution in (reference, normalized(reference)):
-            raise cannot_load(plugin)
+        if plugin.distribution in (reference, normalized(reference)):
+            if plugin.state != "ok":
+                raise cannot_load(plugin)
+            hooks = ", ".join(plugin.hooks)
+            raise ComponentError(f"{plugin.distribution} {plugin.version} provides no component; it implements {hooks}")
     for kind in KINDS:
         if packages_with(kind, name):
             registry.find(kind, reference)  # knows what to do about it
