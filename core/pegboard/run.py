@@ -139,23 +139,24 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, c
     from pegboard.pipeline.evaluate import evaluate_and_finish
     from pegboard.pipeline.fit import assemble, fit
 
-    before = _recipe_in(out)
-    if before is not None and not overwrite:
+    there = _recipe_in(out)
+    before = None if overwrite else there
+    if before is not None:
         _check_same_recipe(before, recipe, out)
-    complete = before is not None and not overwrite and _is_complete(out)
+    complete = before is not None and _is_complete(out)
     if not complete:
         for choice in recipe.choices.values():
             registry.factory_of(choice.component)  # a broken component is found before hours of reading data
     data = load_data(recipe["dataset"], registry, seed=recipe.seed, console=console)
     recipe = recipe.with_data(data.fingerprint)
-    if before is not None and not overwrite:
+    if before is not None:
         _check_same_data(before, recipe, out)
     run = RunContext(out, recipe, registry, console)
     if complete:
         if run.is_main:
             remove(run.checkpoints)  # a kill right after metrics.json leaves them
         return Run(out, Run.open(out).metrics, was_complete=True)
-    if before is not None and not overwrite:
+    if before is not None:
         console.note(f"{out} holds an unfinished run of this recipe; it is continued")
     parts = assemble(recipe, registry, data, console)
     if run.is_main:
