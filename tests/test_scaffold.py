@@ -106,8 +106,12 @@ def test_words_of_python_are_names(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "distribution", "module"),
-    [("a-b", "pegboard-a-b", "pegboard_a_b"), ("a_b", "pegboard-a-b", "pegboard_a_b"), ("pegboard-c", "pegboard-c", "pegboard_c")],
-)  # fmt: skip
+    [
+        ("a-b", "pegboard-a-b", "pegboard_a_b"),
+        ("a_b", "pegboard-a-b", "pegboard_a_b"),
+        ("pegboard-c", "pegboard-c", "pegboard_c"),
+    ],
+)
 def test_dashes_and_underscores(name, distribution, module, tmp_path):
     package = new_plugin(name, "tokenizer", tmp_path)
     project = read_toml(package / "pyproject.toml")["project"]

@@ -95,7 +95,7 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
 
     Raises:
         ArtifactError: the folder is not a saved model, or a file of it is missing or damaged.
-        ComponentError: a component it names is not installed.
+        ComponentError: a component it names is not installed, or does not read what its version of then saved.
     """
     _verify(folder)
     config = _read_json(folder / _CONFIG)
@@ -213,12 +213,31 @@ def _find(kind: str, record: Mapping[str, Any], registry: Registry) -> Component
             hint=_mend(record),
         ) from error
     if component.version != version:
+        if not _reads(component.spec.reads, version):
+            raise ComponentError(
+                f"the model was saved with {distribution} {version}; {component.version} is installed, whose {kind} "
+                f"{name!r} reads models of {component.spec.reads} only",
+                hint=_mend(record),
+            )
         warnings.warn(
             f"the model was saved with {distribution} {version}; {component.version} is installed",
             PegboardWarning,
             stacklevel=4,
         )
     return component
+
+
+def _reads(specifier: str, version: str) -> bool:
+    """Whether a component that reads the versions of a specifier reads what this version saved."""
+    if not specifier:
+        return True
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import InvalidVersion
+
+    try:
+        return SpecifierSet(specifier).contains(version, prereleases=True)
+    except InvalidVersion:  # a hash, as one-file plugins have: nothing tells that it is one of them
+        return False
 
 
 def _load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokenizer:

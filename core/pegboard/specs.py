@@ -106,7 +106,7 @@ class ComponentSpec:
             if not isinstance(key, str) or not _OPTION.fullmatch(key):
                 raise ValueError(f"suggests of {self.name!r} has the key {key!r}; keys read like 'trainer.epochs'")
         object.__setattr__(self, "suggests", MappingProxyType(dict(self.suggests)))
-        if self.reads:
+        if self.reads != "":
             _check_specifier(self.name, self.reads)
 
 
@@ -114,6 +114,6 @@ def _check_specifier(name: str, reads: str) -> None:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # most plugins need it not
 
     try:
-        SpecifierSet(reads)
-    except (InvalidSpecifier, AttributeError, TypeError):
+        SpecifierSet(reads if isinstance(reads, str) else "not a text")
+    except InvalidSpecifier:
         raise ValueError(f"reads of {name!r} must be a version specifier such as '>=2', not {reads!r}") from None

@@ -18,7 +18,26 @@ __all__ = ["choice_options", "console", "open_registry", "plugin_option", "print
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-plugin_option = click.option("--plugin", "plugins", multiple=True, metavar="FILE.py", help="Load a one-file plugin.")
+
+def _with_those_of_the_project(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """One-file plugins: those that the project's pyproject.toml lists, and those given."""
+    if context.resilient_parsing:  # a shell completes a line; nothing is to be reported
+        return given
+    from pegboard.plugins.project import project_plugins
+
+    return (*project_plugins(), *given)
+
+
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    callback=_with_those_of_the_project,
+    help="Load a one-file plugin, beside those in [tool.pegboard] plugins of pyproject.toml.",
+)
 
 
 def choice_options(function: Function) -> Function:

@@ -62,7 +62,7 @@ def uninstall(packages: tuple[str, ...], yes: bool) -> None:
     names = list(dict.fromkeys(map(distribution_to_remove, packages)))
     command = [*installer("uninstall"), *names]
     if not yes:
-        if not sys.stdin.isatty():
+        if not _somebody_is_there():
             raise UsageError(f"nobody is there to confirm that {', '.join(names)} is to be removed", hint="give --yes")
         if not click.confirm(f"Remove {', '.join(names)}?", err=True):
             raise click.exceptions.Exit(1)
@@ -82,7 +82,7 @@ def installer(verb: str) -> list[str]:
     Raises:
         RunError: it has neither.
     """
-    if importlib.util.find_spec("pip"):
+    if _find_pip():
         return [sys.executable, "-m", "pip", verb, *(["--yes"] if verb == "uninstall" else [])]
     uv = shutil.which("uv")
     if uv:
@@ -92,6 +92,14 @@ def installer(verb: str) -> list[str]:
         f"there is no pip in {sys.prefix}" + (", which uv made, and uv is not on the PATH" if made_by_uv else ""),
         hint="put uv on the PATH" if made_by_uv else f"{sys.executable} -m ensurepip",
     )
+
+
+def _find_pip() -> bool:
+    return importlib.util.find_spec("pip") is not None
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _made_by_uv() -> bool:
@@ -136,7 +144,7 @@ def _distribution_of(package: str) -> str | None:
     from packaging.utils import canonicalize_name
 
     # As pip reads it: a bare word is a name, even where a folder has that name, unless it is that of an archive.
-    is_path = "/" in package or package.startswith(".") or package.endswith((".whl", ".gz", ".zip"))
+    is_path = "@" not in package and ("/" in package or package[0] == "." or package.endswith((".whl", ".gz", ".zip")))
     try:
         return None if is_path else str(canonicalize_name(Requirement(package).name))
     except InvalidRequirement:

@@ -8,7 +8,14 @@ from typing import Any
 
 from pegboard.specs import KINDS
 
-__all__ = ["known_names", "packages_with", "packages_with_default", "packages_with_scheme", "published_packages", "starter_packages"]
+__all__ = [
+    "known_names",
+    "packages_with",
+    "packages_with_default",
+    "packages_with_scheme",
+    "published_packages",
+    "starter_packages",
+]
 
 
 def packages_with(kind: str, name: str) -> list[str]:
