@@ -1,29 +1,20 @@
 """What the tests of the core share: the command line in this process, and one small trained run."""
 
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import pegboard
 import pytest
-from pegboard.cli.main import main
 from pegboard.console import silent
+from pegboard.testing.pytest_plugin import CommandResult
 
 HERE = Path(__file__).parent
 TOY = str(HERE / "toy_plugin.py")
 ODD = str(HERE / "odd_plugin.py")
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,16 +40,12 @@ def odd():
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch):
-    """`cli("predict", run, "text")`: the command line in this process."""
+def cli(pegboard_cli, toy):
+    """`cli("predict", run, "text")`: the command line in this process; what reads a model also gets the toy plugin."""
 
-    def run(*arguments, stdin=b""):
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Outcome(left.value.code or 0, out, err)
+    def run(*arguments, **more):
+        reads_a_model = arguments and arguments[0] in ("predict", "evaluate") and "--plugin" not in arguments
+        return pegboard_cli(*arguments, *(("--plugin", toy) if reads_a_model else ()), **more)
 
     return run
 
@@ -75,7 +62,7 @@ def process():
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
             )
         done = subprocess.run(command, input=stdin, env=environment, capture_output=True, timeout=120, check=False)
-        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
 
@@ -169,6 +156,6 @@ def run_copy(trained, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def classifier(trained):
+def classifier(trained, toy):
     """The classifier of `trained`."""
-    return pegboard.load(trained)
+    return pegboard.load(trained, plugins=[toy])

@@ -132,7 +132,5 @@ def test_a_run_records_them(folder, cli, toy, monkeypatch):
     names = ("--dataset", "toy", "--tokenizer", "space", "--encoder", "mean", "--trainer", "loop")
     assert cli("train", "--quiet", *names, "--set", "trainer.epochs=1", "--out", "run").code == 0
     assert read_toml(folder / "run" / "recipe.toml")["plugins"] == [str(folder / "own_toys.py")]
-    elsewhere = folder / "elsewhere"
-    (elsewhere / ".git").mkdir(parents=True)
-    monkeypatch.chdir(elsewhere)
-    assert cli("predict", folder / "run", "a sunny day").code == 0
+    assert cli("predict", "run", "a sunny day").code == 0
+    assert cli("evaluate", "run").code == 0

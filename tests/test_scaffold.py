@@ -73,7 +73,7 @@ def test_it_installs_passes_its_tests_and_trains(kind, tmp_path):
     chosen = [f"--{part}={name}" for part, name in {**TOYS, kind: "my-own"}.items()]
     run("pegboard", "train", "--plugin", TOY, *chosen, "--out", "run", cwd=tmp_path, site=site)
     assert (tmp_path / "run" / "metrics.json").is_file()
-    answer = run("pegboard", "predict", "run", "a happy day", "--json", cwd=tmp_path, site=site)
+    answer = run("pegboard", "predict", "run", "a happy day", "--json", "--plugin", TOY, cwd=tmp_path, site=site)
     assert json.loads(answer)["text"] == "a happy day"
 
 

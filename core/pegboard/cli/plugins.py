@@ -60,7 +60,9 @@ def list_(kind: str | None, plugins: tuple[str, ...], as_json: bool, requirement
     elif rows:
         columns = ("component", "kind", "distribution", "version", "state", "summary")
         click.echo(table([[row[column] for column in columns] for row in rows], header=columns))
-    for problem in registry.problems() if kind else registry.misnamed():  # what the table does not have
+    for problem in (
+        registry.problems() if kind else [*registry.outdated(), *registry.misnamed()]
+    ):  # what the table does not have
         console().warn(problem)
     if not rows and not as_json:
         console().note(f"no {kind or 'plugin'} is installed; try: pip install {' '.join(starter_packages())}")

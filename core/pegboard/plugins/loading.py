@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib.machinery import SourceFileLoader
@@ -63,6 +64,7 @@ class Plugin:
     traceback: str = ""
     components: tuple[Component, ...] = ()
     hooks: tuple[str, ...] = field(default=())
+    deprecations: tuple[str, ...] = ()
 
     @property
     def distribution(self) -> str:
@@ -96,7 +98,7 @@ class Plugins:
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 namespace = _imported(entry)
-                self._register(namespace, entry)
+                deprecations = self._register(namespace, entry)
                 registered = namespace
                 hooks = self._hooks_of(namespace)
                 components = tuple(self._components_of(namespace, entry, hooks))
@@ -108,7 +110,7 @@ class Plugins:
             trace = "" if isinstance(error, InvalidPluginError) else traceback.format_exc()
             return Plugin(entry, "broken", reason=in_one_line(error), traceback=trace)
         self._claimed |= {_claim(component) for component in components}
-        return Plugin(entry, "ok", components=components, hooks=hooks)
+        return Plugin(entry, "ok", components=components, hooks=hooks, deprecations=deprecations)
 
     def call(self, hook: str, **arguments: Any) -> Iterator[tuple[str, BaseException]]:
         """Call a life-cycle hook in every plugin; yields the plugins that raised, with what they raised."""
@@ -122,11 +124,15 @@ class Plugins:
             except BaseException as error:
                 yield implementation.plugin_name, error
 
-    def _register(self, namespace: object, entry: PluginEntry) -> None:
+    def _register(self, namespace: object, entry: PluginEntry) -> tuple[str, ...]:
+        """Register a plugin; gives what pluggy has to say of deprecated hooks that it implements."""
         other = self.manager.get_name(namespace)
         if other:
             raise InvalidPluginError(f"the module {entry.module} is registered already, by {other}")
-        self.manager.register(namespace, name=f"{entry.distribution}:{entry.name}")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.manager.register(namespace, name=f"{entry.distribution}:{entry.name}")
+        return tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
     def _hooks_of(self, namespace: object) -> tuple[str, ...]:
         """The names of the hooks that a registered plugin implements, which must be hooks and be callable as such."""

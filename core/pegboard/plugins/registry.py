@@ -85,7 +85,15 @@ class Registry:
             for plugin in self.plugins
             if plugin.state in ("broken", "incompatible")
         ]
-        return [*left_out, *self.misnamed()]
+        return [*left_out, *self.outdated(), *self.misnamed()]
+
+    def outdated(self) -> list[str]:
+        """One line for each deprecated hook or argument that a plugin uses."""
+        return [
+            f"the plugin {plugin.distribution} {plugin.version} must be upgraded: {text}"
+            for plugin in self.plugins
+            for text in plugin.deprecations
+        ]
 
     def misnamed(self) -> list[str]:
         """One line for each name in `PEGBOARD_DISABLE` that is no installed plugin."""
