@@ -146,3 +146,12 @@ def test_the_tiny_data_set_can_be_read(tiny_dataset):
     loaded = pegboard.load_dataset(str(tiny_dataset))
     assert loaded["train"].num_rows == 60
     assert Path(tiny_dataset).suffix == ".csv"
+
+
+@pytest.mark.slow
+def test_the_page_on_testing_shows_what_works(tmp_path):
+    for needed in ("pegboard_data", "pegboard_rnn", "pegboard_accelerate"):
+        pytest.importorskip(needed)
+    page = Path(__file__).parent.parent / "docs" / "how-to" / "test-a-plugin.md"
+    _, _, rest = page.read_text(encoding="utf-8").partition('```python title="test_dashes.py"\n')
+    run_pytest(tmp_path, rest.partition("```")[0], expect="3 passed")
