@@ -69,10 +69,10 @@ class RnnEncoder(nn.Module):
         vectors = self.dropout(self.embedding(input_ids.masked_fill(~mask, 0)))
         if self.downsample is not None:
             vectors, mask = self.downsample(vectors, mask)
-        states = vectors
-        for layer in self.layers:
-            states = self.dropout(layer(states, mask))
-        return EncoderOutput(states, self.pooling(states, mask))
+        states = self.layers[0](vectors, mask)
+        for layer in self.layers[1:]:
+            states = layer(self.dropout(states), mask)
+        return EncoderOutput(states, self.dropout(self.pooling(states, mask)))
 
 
 class Downsample(nn.Module):

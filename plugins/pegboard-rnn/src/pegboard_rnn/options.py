@@ -23,8 +23,8 @@ class RnnOptions(Options):
     """recurrent layers; each reads the states of the one below"""
     bidirectional: bool = True
     """also read the text from its end; the two directions' states are put side by side"""
-    dropout: float = Field(0.4, ge=0, lt=1)
-    """share of the token vectors, and of the states of every layer, that is zeroed in training"""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """share of the token vectors, of the states between layers and of the pooled vector that is zeroed in training"""
     pooling: Literal["last", "mean", "max", "attention"] = "max"
     """how a text's states become one vector"""
     implementation: Literal["fused", "loop"] = "fused"
