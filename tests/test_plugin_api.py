@@ -124,6 +124,7 @@ class TestDeprecation:
         assert [problem for problem in registry.problems() if "behind" in problem] == [line]
         for command in (["plugins", "list"], ["plugins", "list", "--kind", "tokenizer"], ["recipe", "schema"]):
             assert cli(*command).err.count(f"warning: {line}") == 1
+        assert f"behind 1.2 [ok] {self.TEXT}" in cli("doctor").out
 
     def test_from_python(self, deprecated, site):
         deprecated("pegboard_gone", lambda run: None, warn_on_impl=DeprecationWarning(self.TEXT))

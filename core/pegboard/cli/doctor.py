@@ -109,7 +109,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "module": plugin.entry.module,
         "state": plugin.state,
-        "why": plugin.reason,
+        "why": plugin.reason or "; ".join(plugin.deprecations),
         "components": [f"{c.kind} {c.name}" for c in plugin.components],
         "traceback": plugin.traceback,
     }
