@@ -48,6 +48,9 @@ def test_figures_and_reports(run: Any, tiny: Any) -> None:
     steps = run.logged("step")
     assert [record["step"] for record in steps] == [5, 10, 15, 20]
     assert all(record["loss"] > 0 and 0 < record["learning_rate"] <= 0.03 for record in steps)
+    assert run.logged("started") == [
+        {"event": "started", "steps": 21, "precision": "no", "device": "cpu", "processes": 1}
+    ]
     assert run.bars == [(f"epoch {epoch}/3", 200, 0) for epoch in (1, 2, 3)]
 
 

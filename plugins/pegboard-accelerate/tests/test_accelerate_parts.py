@@ -80,6 +80,9 @@ def test_biases_and_norms_do_not_decay() -> None:
     assert optimizer.defaults["fused"] is True
 
 
+LARGE, SMALL = torch.nn.Linear(1000, 1000), torch.nn.Linear(100, 100)
+
+
 @pytest.mark.parametrize(
     ("features", "expected"), [({"avx2"}, "no"), ({"avx512_bf16"}, "bf16"), ({"amx_bf16"}, "bf16")]
 )
@@ -87,9 +90,18 @@ def test_auto_precision_follows_the_processor(
     monkeypatch: pytest.MonkeyPatch, features: set[str], expected: str
 ) -> None:
     monkeypatch.setattr(precision, "_processor_features", lambda: features)
-    assert resolve_precision("auto", CPU) == expected
-    assert resolve_precision("bf16", CPU) == "bf16", "what is asked for is done"
-    assert resolve_precision("no", CPU) == "no"
+    assert resolve_precision("auto", CPU, LARGE) == expected
+    assert resolve_precision("bf16", CPU, LARGE) == "bf16", "what is asked for is done"
+    assert resolve_precision("no", CPU, LARGE) == "no"
+
+
+def test_auto_precision_follows_the_size_of_what_is_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "_processor_features", lambda: {"amx_bf16"})
+    embedding = torch.nn.Embedding(10_000, 1000)
+    assert resolve_precision("auto", CPU, SMALL) == "no"
+    assert resolve_precision("auto", CPU, torch.nn.Sequential(embedding, SMALL)) == "no"
+    assert resolve_precision("auto", CPU, torch.nn.Sequential(embedding, LARGE)) == "bf16"
+    assert resolve_precision("bf16", CPU, SMALL) == "bf16"
 
 
 @pytest.mark.parametrize(("capability", "fast"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
@@ -98,7 +110,7 @@ def test_auto_precision_follows_the_gpu(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert has_fast_bf16(torch.device("cuda", 0)) is fast
-    assert resolve_precision("fp16", torch.device("cuda", 0)) == "fp16"
+    assert resolve_precision("fp16", torch.device("cuda", 0), LARGE) == "fp16"
 
 
 def test_processor_features_without_torchs_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -121,15 +121,24 @@ def test_killed_and_started_again(
     assert len(run.logged("resumed")) == (1 if saved else 0)
 
 
-@pytest.mark.parametrize("precision", ["bf16"])
-def test_resuming_in_bf16(run: Any, tiny: Any, tmp_path: Path, precision: str) -> None:
-    model, figures = tiny.fit(tiny.Run(tmp_path / "plain"), **RECIPE, precision=precision)
+def test_resuming_in_bf16(run: Any, tiny: Any, tmp_path: Path) -> None:
+    model, figures = tiny.fit(tiny.Run(tmp_path / "plain"), **RECIPE, precision="bf16")
     expected = outcome(tiny, model, figures)
     run.on_advance = after(5, send(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
-        tiny.fit(run, **RECIPE, precision=precision)
+        tiny.fit(run, **RECIPE, precision="bf16")
     run.on_advance = None
-    assert_same(tiny, *tiny.fit(run, **RECIPE, precision=precision), expected)
+    assert_same(tiny, *tiny.fit(run, **RECIPE, precision="bf16"), expected)
+
+
+def test_going_on_in_another_precision_is_said(run: Any, tiny: Any) -> None:
+    """As happens when `auto` means something else on another machine."""
+    run.on_advance = after(5, send(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(run, **RECIPE, precision="bf16")
+    run.on_advance = None
+    assert tiny.fit(run, **RECIPE)[1]["precision"] == "no"
+    assert "computed with precision bf16, this machine goes on with no" in run.console.warnings[0]
 
 
 def test_a_finished_training_is_not_repeated(run: Any, tiny: Any, expected: dict[str, Any]) -> None:

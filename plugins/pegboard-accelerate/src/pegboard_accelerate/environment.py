@@ -21,8 +21,8 @@ __all__ = ["prepared_accelerator", "torch_settings", "unwrapped_afterwards", "us
 
 
 @contextmanager
-def prepared_accelerator(precision: str) -> Iterator[Accelerator]:
-    """An Accelerator with the resolved precision.
+def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerator]:
+    """An Accelerator with the precision resolved for `model`.
 
     Accelerate keeps its settings in process-wide state and refuses a second, different Accelerator; that state is
     set aside, so that several trainings, and a caller's own Accelerator, can live in one process.
@@ -32,7 +32,7 @@ def prepared_accelerator(precision: str) -> Iterator[Accelerator]:
         UsageError: launched in a way that splits the model itself (DeepSpeed, FSDP and the like), or as several
             processes that don't find each other.
     """
-    resolved = resolve_precision(precision, _joined().device)
+    resolved = resolve_precision(precision, _joined().device, model)
     singletons = (AcceleratorState._shared_state, GradientState._shared_state)
     aside = [dict(shared) for shared in singletons]
     for shared in singletons:

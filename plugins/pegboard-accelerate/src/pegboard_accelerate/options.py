@@ -33,7 +33,8 @@ class AccelerateOptions(Options):
     max_grad_norm: float = Field(1.0, ge=0)
     """gradients of a larger norm are scaled down to it; 0 = off"""
     precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
-    """what matrix products are computed in: no = float32; bf16; fp16 (GPU only); auto = bf16 where it is fast"""
+    """what matrix products are computed in: no = float32; bf16; fp16 (GPU only); auto = bf16 if the
+    device has instructions for it and the model a million parameters besides embeddings, else no"""
     monitor: str = Field("macro_f1", min_length=1)
     """the validation figure that decides which epoch was best; of loss, lower is better, of others higher"""
     patience: int | None = Field(None, ge=1)

@@ -79,7 +79,7 @@ class AccelerateTrainer(Trainer):
         """
         options: AccelerateOptions = self.options
         with ExitStack() as stack:
-            accelerator = stack.enter_context(prepared_accelerator(options.precision))
+            accelerator = stack.enter_context(prepared_accelerator(options.precision, model))
             stack.enter_context(torch_settings(options.threads, options.deterministic))
             stack.enter_context(unwrapped_afterwards(model))
             interrupts = stack.enter_context(Interrupts(accelerator.num_processes))
@@ -125,7 +125,9 @@ class _Training:
         self.forward_in_float32 = network.forward  # before Accelerate wraps it
         self.try_out()
         optimizer = make_optimizer(network, options.learning_rate, options.weight_decay)
-        self.model, self.optimizer = accelerator.prepare(network, optimizer)
+        self.model, prepared = accelerator.prepare(network, optimizer)
+        # Accelerate's own step looks for a package on the disk each time; only scaling for fp16 needs it.
+        self.optimizer = optimizer if accelerator.scaler is None else prepared
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
         self.state = _State()
         self.best: Tensors = {}
@@ -138,8 +140,7 @@ class _Training:
 
     def run_to_the_end(self) -> dict[str, Any]:
         """Train until the options say stop; gives the figures."""
-        self.resume()
-        state = self.state
+        state = self.resume()
         while not state.finished:
             self.train_epoch()
             self.finish_epoch(self.validate())
@@ -376,6 +377,7 @@ class _Training:
             "epoch_loss": self.epoch_loss.tolist(),
             "logged_loss": self.logged_loss.tolist(),
             "scaler": scaler.state_dict() if scaler is not None else None,
+            "precision": self.accelerator.mixed_precision,
         }
         own = {name: values.unsqueeze(0).to(self.device) for name, values in random_state(self.device).items()}
         tensors = {
@@ -388,11 +390,15 @@ class _Training:
             self.checkpoints.save(self.state.step, tensors, state)
         self.accelerator.wait_for_everyone()  # a process that leaves early would have the launcher stop the others
 
-    def resume(self) -> None:
-        """Go on from the newest whole checkpoint if there is one."""
-        console = self.run.console
+    def resume(self) -> _State:
+        """Go on from the newest whole checkpoint if there is one; gives the state to go on from."""
+        console, scaler = self.run.console, self.accelerator.scaler
+        precision = self.accelerator.mixed_precision
+        where = {"precision": precision, "device": str(self.device), "processes": self.processes}
         checkpoint = self.checkpoints.newest(console.warn if self.run.is_main else lambda _: None)
-        if checkpoint is not None:
+        if checkpoint is None:
+            self.run.log(event="started", steps=self.total_steps, **where)
+        else:
             state = dict(checkpoint.state)
             load_weights(self.network, checkpoint.tensors("model"))
             restore_optimizer(self.optimizer, checkpoint.tensors("optimizer"))
@@ -400,13 +406,19 @@ class _Training:
             # Copied, since torch can't take a random state that is a view into a larger tensor.
             own = {name: values[self.process].clone() for name, values in checkpoint.tensors("random").items()}
             restore_random_state(own, self.device)
-            if self.accelerator.scaler is not None:
-                self.accelerator.scaler.load_state_dict(state["scaler"])
+            if scaler is not None and state["scaler"] is not None:
+                scaler.load_state_dict(state["scaler"])
             self.epoch_loss.copy_(torch.tensor(state["epoch_loss"], dtype=torch.float64))
             self.logged_loss.copy_(torch.tensor(state["logged_loss"], dtype=torch.float64))
             self.state = _State(**{name: state[name] for name in asdict(self.state)})
+            self.run.log(event="resumed", step=self.state.step, **where)
             if self.run.is_main:
                 console.note(f"continuing after step {self.state.step}, in epoch {self.state.epoch}")
-            self.run.log(event="resumed", step=self.state.step)
+                if state["precision"] != precision:
+                    console.warn(
+                        f"the checkpoint was computed with precision {state['precision']}, this machine goes on with "
+                        f"{precision}: the result will differ a little from that of an uninterrupted training"
+                    )
         self.accelerator.wait_for_everyone()  # nobody writes while another still reads
         self.lap_start = time.perf_counter()
+        return self.state
