@@ -27,6 +27,18 @@ def _a_home_of_its_own(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _modules_of_one_test(request):
+    """Plugins that a test wrote are forgotten with it: the next one's may have the same name."""
+    before = set(sys.modules)
+    yield
+    if "tmp_path" in request.fixturenames:
+        folder = str(request.getfixturevalue("tmp_path"))
+        for name in set(sys.modules) - before:
+            if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+                del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def toy():
     """The file of the plugin with a toy component of each kind."""
@@ -98,15 +110,11 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder on `sys.path` to put distributions in; their modules are forgotten afterwards."""
+    """A folder on `sys.path` to put distributions in."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
-    before = set(sys.modules)
-    yield Site(folder)
-    for name in set(sys.modules) - before:
-        if str(folder) in (getattr(sys.modules[name], "__file__", None) or ""):
-            del sys.modules[name]
+    return Site(folder)
 
 
 def plugin_code(kind, name, more="", **fields):

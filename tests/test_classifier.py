@@ -14,7 +14,7 @@ TEXTS = ["glad day", "", "mad " * 50, "rainy number 3 day", "never seen words", 
 
 class TestLoad:
     def test_run_and_its_model(self, trained, toy, classifier):
-        for loaded in (pegboard.load(str(trained)), pegboard.load(trained / "model", plugins=[toy])):
+        for loaded in (pegboard.load(str(trained), plugins=[toy]), pegboard.load(trained / "model", plugins=[toy])):
             assert loaded.label_names == ("joy", "gloom", "rage")
             assert (loaded.predict_proba(TEXTS) == classifier.predict_proba(TEXTS)).all()
 
@@ -29,8 +29,8 @@ class TestLoad:
         with pytest.raises(ArtifactError, match="unfinished"):
             pegboard.load(run_copy)
 
-    def test_device(self, trained):
-        assert pegboard.load(trained, device="cpu").predict(["glad"]) == ["joy"]
+    def test_device(self, trained, toy):
+        assert pegboard.load(trained, plugins=[toy], device="cpu").predict(["glad"]) == ["joy"]
 
 
 class TestProbabilities:

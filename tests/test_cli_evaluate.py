@@ -30,8 +30,8 @@ class TestCommand:
         assert done.code == 0
         assert json.loads(done.out) == json.loads((trained / "metrics.json").read_text())[split]
 
-    def test_json_in_another_process(self, process, trained):
-        done = process("evaluate", trained, "--json")
+    def test_json_in_another_process(self, process, trained, toy):
+        done = process("evaluate", trained, "--plugin", toy, "--json")
         assert done.code == 0
         assert json.loads(done.out) == json.loads((trained / "metrics.json").read_text())["test"]
         assert done.err == ""

@@ -9,7 +9,7 @@ COLUMNS = {"component", "kind", "summary", "distribution", "version", "state", "
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch, tmp_path):
+def settings(monkeypatch, tmp_path, _no_settings):
     file = tmp_path / "config" / "plugins.json"
     monkeypatch.setenv("PEGBOARD_CONFIG", str(file))
     return file

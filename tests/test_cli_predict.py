@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,6 +46,9 @@ def predict(cli, trained, tmp_path):
 def texts_of(done):
     assert done.code == 0, done.err
     return [json.loads(line)["text"] for line in done.out.splitlines()]
+
+
+TOY = str(Path(__file__).with_name("toy_plugin.py"))
 
 
 class TestInput:
@@ -249,8 +253,8 @@ class TestArguments:
         assert done.code == 2
         assert not (tmp_path / "a.csv").exists()
 
-    def test_argument_that_is_no_unicode(self, trained):
-        command = [sys.executable, "-m", "pegboard", "predict", trained, b"fine", b"a\xff"]
+    def test_argument_that_is_no_unicode(self, trained, toy):
+        command = [sys.executable, "-m", "pegboard", "predict", trained, "--plugin", toy, b"fine", b"a\xff"]
         done = subprocess.run(command, capture_output=True, check=False)
         assert done.returncode == 2
         assert done.stdout == b""
@@ -369,7 +373,7 @@ class TestOutput:
 
 class TestPipes:
     def start(self, trained, *arguments, **options):
-        command = [sys.executable, "-m", "pegboard", "predict", str(trained), *arguments]
+        command = [sys.executable, "-m", "pegboard", "predict", str(trained), "--plugin", TOY, *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def test_reader_that_leaves_early(self, trained, tmp_path):

@@ -42,7 +42,7 @@ def split(labels, texts=None, names=NAMES):
 GOOD = {"train": split([0, 1, 2] * 5), "validation": split([0, 1, 2]), "test": split([2, 1, 0])}
 
 
-def load(loaded, seed=42, console=None, cut=True, **options):
+def load(loaded, console=None, cut=True, **options):
     """What `load_data` makes of a source that gives `loaded`, or raises it."""
 
     class Source:
@@ -57,7 +57,7 @@ def load(loaded, seed=42, console=None, cut=True, **options):
     spec = ComponentSpec(name="given", factory="test:Source", summary="what the test gives")
     choice = Choice(Component("dataset", spec, "pegboard-test", "1.0"), DatasetOptions(**options))
     registry = SimpleNamespace(factory_of=lambda component: Source)
-    return load_data(choice, registry, seed=seed, console=console or Notes(), cut=cut)
+    return load_data(choice, registry, console=console or Notes(), cut=cut)
 
 
 class TestGood:
@@ -230,7 +230,7 @@ class TestCut:
     def test_seed(self):
         train = {"train": split([0, 1, 2] * 40)}
         assert load(train).fingerprint == load(train).fingerprint
-        assert load(train, seed=1).splits["test"].texts != load(train, seed=2).splits["test"].texts
+        assert load(train, split_seed=1).splits["test"].texts != load(train, split_seed=2).splits["test"].texts
 
     def test_user_is_told(self):
         notes = Notes()

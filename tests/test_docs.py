@@ -1,4 +1,4 @@
-"""Every page runs: files with a title are written, Python blocks executed, `$ pegboard …` lines carried out, in order."""
+"""Every page runs: titled blocks are written to files, Python is executed, `$ pegboard …` carried out, in order."""
 
 import re
 import shlex
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from pegboard.cli.main import _run
 
 ROOT = Path(__file__).parent.parent

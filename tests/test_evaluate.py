@@ -105,9 +105,11 @@ class TestOtherData:
         assert evaluate_run(Run.open(trained), registry, **table(names, test=ROWS))[1]["rows"] == 5
 
     @pytest.mark.parametrize("only", ["train", "validation", "test"])
-    def test_single_split_is_measured_whole(self, cli, trained, odd, table, only):
+    def test_single_split_is_measured_whole(self, cli, trained, toy, odd, table, only):
         options = table(**{only: ROWS})
-        done = cli("evaluate", trained, "table", "--set", *options["settings"], "--plugin", odd, "--json")
+        done = cli(
+            "evaluate", trained, "table", "--set", *options["settings"], "--plugin", odd, "--plugin", toy, "--json"
+        )
         assert done.code == 0
         assert json.loads(done.out)["rows"] == 5
         assert ("all 5 rows are measured" in done.err) == (only != "test")

@@ -97,14 +97,14 @@ def test_components(toy):
 
 
 def test_load(trained, toy):
-    for classifier in (pegboard.load(trained), pegboard.load(str(trained / "model"), plugins=[toy])):
+    for classifier in (pegboard.load(trained, plugins=[toy]), pegboard.load(str(trained / "model"), plugins=[toy])):
         assert classifier.label_names == ("joy", "gloom", "rage")
         assert classifier.predict_proba(["glad"]).dtype == np.float32
 
 
-def test_run_is_found_again(trained, tmp_path, monkeypatch):
+def test_run_is_found_again(trained, toy, monkeypatch):
     monkeypatch.chdir(trained.parent)
-    assert pegboard.load("run").predict(["glad"]) == ["joy"]
+    assert pegboard.load("run", plugins=[toy]).predict(["glad"]) == ["joy"]
 
 
 def test_public_names_are_all_there():

@@ -12,6 +12,7 @@ import pegboard
 import pyarrow.parquet as pq
 import pytest
 from pegboard.errors import ArtifactError
+from pegboard.plugins.registry import Registry
 from pegboard.run import Run
 from pegboard.toml import read_toml
 
@@ -383,40 +384,31 @@ class TestOpen:
 
     def test_recipe_that_is_no_toml(self, cli, run_copy):
         (run_copy / "recipe.toml").write_text("= =")
-        assert "is not valid TOML" in cli("predict", run_copy, "glad").err
+        assert "is not valid TOML" in cli("evaluate", run_copy).err
 
-    def test_classifier(self, trained):
-        assert Run.open(trained).classifier().predict(["glad happy sunny"]) == ["joy"]
+    def test_classifier(self, trained, toy):
+        assert Run.open(trained).classifier(Registry([toy])).predict(["glad happy sunny"]) == ["joy"]
 
 
 class TestPluginFiles:
-    """A run finds the one-file plugins it was made with, but never runs a file that came with it."""
+    """A run is data, and may be a stranger's: the one-file plugins that its recipe names are not loaded unasked."""
 
-    def test_those_of_the_recipe(self, trained, toy):
-        assert Run.open(trained).plugin_files() == [toy]
-
-    def test_given_ones_take_their_place(self, trained):
-        assert Run.open(trained).plugin_files(["elsewhere/toy_plugin.py"]) == ["elsewhere/toy_plugin.py"]
-        assert len(Run.open(trained).plugin_files(["other.py"])) == 2
+    def test_they_are_given_again(self, pegboard_cli, cli, trained, toy):
+        asked_for = pegboard_cli("predict", trained, "glad happy sunny")
+        assert asked_for.code == 3
+        assert "--plugin toy_plugin.py" in asked_for.err
+        assert "joy" in cli("predict", trained, "glad happy sunny", "--plugin", toy).out
 
     @pytest.mark.parametrize("where", ["planted.py", "{run}/planted.py", "{run}/model/../planted.py", "../planted.py"])
-    def test_planted_file_is_not_run(self, cli, run_copy, toy, where, monkeypatch):
+    def test_planted_file_is_not_run(self, pegboard_cli, run_copy, toy, where, monkeypatch):
         monkeypatch.chdir(run_copy)
         for folder in (run_copy, run_copy.parent):
             (folder / "planted.py").write_text("import pathlib\npathlib.Path(__file__ + '.ran').touch()\n")
         recipe = run_copy / "recipe.toml"
         recipe.write_text(recipe.read_text().replace(toy, where.format(run=run_copy)))
-        done = cli("predict", run_copy, "glad")
-        assert done.code == 3
-        assert "--plugin toy_plugin.py" in done.err
+        for command in ("predict", "evaluate"):
+            assert pegboard_cli(command, run_copy, *(["glad"] if command == "predict" else [])).code == 3
         assert not list(run_copy.parent.rglob("*.ran"))
-
-    def test_planted_link_is_not_followed_in(self, run_copy, toy):
-        (run_copy / "planted.py").write_text("")
-        (run_copy.parent / "link.py").symlink_to(run_copy / "planted.py")
-        recipe = run_copy / "recipe.toml"
-        recipe.write_text(recipe.read_text().replace(toy, str(run_copy.parent / "link.py")))
-        assert Run.open(run_copy).plugin_files() == []
 
 
 class TestDeterminism:

@@ -110,17 +110,15 @@ def load(folder: str | Path, *, plugins: Iterable[str] = (), device: Any = None)
 def load_with(
     folder: Path, plugins: Iterable[str], open_registry: Callable[[list[str]], Registry], device: Any = None
 ) -> Classifier:
-    """As `load`, with a way to open the registry: a run also needs the one-file plugins it was made with."""
+    """As `load`, with a way to open the registry."""
     from pegboard.classifier import Classifier
     from pegboard.run import Run
 
     if not folder.is_dir():
         raise ArtifactError("no such folder", where=str(folder))
     is_model = any((folder / name).is_file() for name in ("config.json", "model.safetensors", "manifest.json"))
-    if is_model and not (folder / "recipe.toml").is_file():
-        return Classifier.from_folder(folder, open_registry(list(plugins)), device)
-    run = Run.open(folder)
-    return Classifier.from_folder(run.model_folder, open_registry(run.plugin_files(plugins)), device)
+    model = folder if is_model and not (folder / "recipe.toml").is_file() else Run.open(folder).model_folder
+    return Classifier.from_folder(model, open_registry(list(plugins)), device)
 
 
 def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[Component]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,13 @@ class Run:
         folder: where it is.
         metrics: the content of `metrics.json`.
         was_complete: it was there already, so nothing was done.
+        registry: the components it was trained with, where it was trained in this process.
     """
 
     folder: Path
     metrics: Mapping[str, Any]
     was_complete: bool = False
+    registry: Registry | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -85,26 +87,12 @@ class Run:
             raise ArtifactError("is not the recipe of a run", where=str(self.folder / _RECIPE))
         return document
 
-    def plugin_files(self, given: Iterable[str] = ()) -> list[str]:
-        """The one-file plugins to load for this run: those given, and those it was made with.
-
-        Of the latter one is left out where a given one has its name, and where it is gone. A file that came with
-        the folder itself is never loaded unasked: a run folder is data, and may be a stranger's.
-        """
-        files = {Path(name).name: name for name in self.recipe_document().get("plugins", ()) if self._is_apart(name)}
-        files.update({Path(name).name: name for name in given})
-        return list(files.values())
-
-    def _is_apart(self, plugin: Any) -> bool:
-        path = Path(str(plugin))
-        return path.is_absolute() and path.is_file() and not path.resolve().is_relative_to(self.folder.resolve())
-
     def classifier(self, registry: Registry | None = None) -> Classifier:
         """The trained classifier; see `pegboard.load`."""
         from pegboard.classifier import Classifier
         from pegboard.plugins.registry import Registry
 
-        return Classifier.from_folder(self.model_folder, registry or Registry(self.plugin_files()))
+        return Classifier.from_folder(self.model_folder, registry or self.registry or Registry())
 
 
 def run_recipe(
@@ -147,7 +135,7 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, c
     if not complete:
         for choice in recipe.choices.values():
             registry.factory_of(choice.component)  # a broken component is found before hours of reading data
-    data = load_data(recipe["dataset"], registry, seed=recipe.seed, console=console)
+    data = load_data(recipe["dataset"], registry, console=console)
     recipe = recipe.with_data(data.fingerprint)
     if before is not None:
         _check_same_data(before, recipe, out)
@@ -155,7 +143,7 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, c
     if complete:
         if run.is_main:
             remove(run.checkpoints)  # a kill right after metrics.json leaves them
-        return Run(out, Run.open(out).metrics, was_complete=True)
+        return Run(out, Run.open(out).metrics, was_complete=True, registry=registry)
     if before is not None:
         console.note(f"{out} holds an unfinished run of this recipe; it is continued")
     parts = assemble(recipe, registry, data, console)
@@ -167,10 +155,10 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, c
         registry.lifecycle("pegboard_run_started", run=run)
     figures = fit(parts, run)
     if not run.is_main:
-        return Run(out, {"train": figures})
+        return Run(out, {"train": figures}, registry=registry)
     metrics = evaluate_and_finish(run, data, figures)
     registry.lifecycle("pegboard_run_finished", run=run)
-    return Run(out, metrics)
+    return Run(out, metrics, registry=registry)
 
 
 def _is_complete(out: Path) -> bool:

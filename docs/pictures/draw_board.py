@@ -1,6 +1,6 @@
 """Draw docs/pictures/board.svg: the board, its four pegs, and what hangs beside them.
 
-    python docs/pictures/draw_board.py
+python docs/pictures/draw_board.py
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def _holes() -> list[str]:
 def _peg(x: int, kind: str, chosen: str, others: list[str], colour: str) -> list[str]:
     """A peg with its tag, and the tags that could hang there instead."""
     middle = x + 96
-    tag = f"M{x} 108 h192 a10 10 0 0 1 10 10 v44 a10 10 0 0 1 -10 10 h-192 a10 10 0 0 1 -10 -10 v-44 a10 10 0 0 1 10 -10z"
+    tag = (
+        f"M{x} 108 h192 a10 10 0 0 1 10 10 v44 a10 10 0 0 1 -10 10 h-192 a10 10 0 0 1 -10 -10 v-44 a10 10 0 0 1 10 -10z"
+    )
     parts = [
         f'<rect x="{middle - 62}" y="24" width="124" height="26" rx="13" fill="#f6efe3"/>',
         f'<text class="kind" x="{middle}" y="42" text-anchor="middle">{kind}</text>',

@@ -32,7 +32,7 @@ def evaluate(
     from pegboard.run import Run
 
     opened = Run.open(Path(run))
-    registry = open_registry(opened.plugin_files(plugins))
+    registry = open_registry(plugins)
     name, metrics = evaluate_run(opened, registry, dataset, split=split, settings=settings, console=console())
     if as_json:
         print_json(metrics)

@@ -22,6 +22,8 @@ class DatasetOptions(Options):
     """the share of train that becomes the validation split where the data have none"""
     test_share: float = Field(0.15, gt=0, lt=0.5)
     """the share of train that becomes the test split where the data have none"""
+    split_seed: int = Field(42, ge=0, lt=2**32)
+    """decides which rows those are; not the recipe's seed, so that runs over several seeds share their test rows"""
 
 
 @runtime_checkable

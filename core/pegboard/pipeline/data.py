@@ -53,15 +53,12 @@ class LabelledData:
     fingerprint: str
 
 
-def load_data(
-    choice: Choice, registry: Registry, *, seed: int, console: Console = silent, cut: bool = True
-) -> LabelledData:
+def load_data(choice: Choice, registry: Registry, *, console: Console = silent, cut: bool = True) -> LabelledData:
     """Load a data set, check it, and cut the splits it lacks from train.
 
     Args:
         choice: the data set component and its options.
         registry: the installed components.
-        seed: decides which rows are cut.
         console: is told what was cut.
         cut: whether missing splits are cut from train.
 
@@ -74,7 +71,7 @@ def load_data(
     splits = {name: _checked(split, name, names) for name, split in loaded.items()}
     if cut:
         _check_train(splits, names, console)
-        splits = _with_missing_splits(splits, choice.options, seed, console)
+        splits = _with_missing_splits(splits, choice.options, console)
     return LabelledData(splits, names, _fingerprint(splits, names))
 
 
@@ -179,13 +176,11 @@ def _check_train(splits: Mapping[str, LabelledSplit], names: Sequence[str], cons
         console.note(f"note: no row has the label {shown}: it can't be learned, and counts 0 in the macro F1")
 
 
-def _with_missing_splits(
-    splits: dict[str, LabelledSplit], options: Any, seed: int, console: Console
-) -> dict[str, LabelledSplit]:
+def _with_missing_splits(splits: dict[str, LabelledSplit], options: Any, console: Console) -> dict[str, LabelledSplit]:
     shares = {name: getattr(options, f"{name}_share", 0.15) for name in ("validation", "test") if name not in splits}
     if not shares:
         return splits
-    train = splits["train"]
+    train, seed = splits["train"], getattr(options, "split_seed", 42)
     parts = _stratified(train.labels, shares, seed)
     for name in shares:
         if not len(parts[name]):

@@ -75,7 +75,7 @@ def evaluate_run(
     if document.keys() != {"dataset"}:
         raise UsageError("only options of the data set can be set here", hint="--set dataset.text_column=…")
     choice = resolve_dataset(document, registry)
-    data = load_data(choice, registry, seed=recipe["seed"], console=console, cut=dataset is None)
+    data = load_data(choice, registry, console=console, cut=dataset is None)
     if dataset is None and data.fingerprint != recipe["resolved"]["data"]:
         raise UsageError(
             "the data have changed since the run was trained",

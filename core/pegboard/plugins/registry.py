@@ -54,10 +54,8 @@ class Registry:
         """
         off = settings.disabled_plugins()
         files = {entry.source: entry for entry in map(entry_of_file, self.files)}
-        return [
-            *(disabled(entry) if _is_off(entry, off) else self._plugins.load(entry) for entry in discover(self._path)),
-            *map(self._plugins.load, files.values()),
-        ]
+        entries = [*discover(self._path), *files.values()]
+        return [disabled(entry) if _is_off(entry, off) else self._plugins.load(entry) for entry in entries]
 
     @property
     def components(self) -> list[Component]:
@@ -311,7 +309,7 @@ def _install_hint(packages: Sequence[str]) -> str:
 
 
 def _is_off(entry: PluginEntry, off: set[str]) -> bool:
-    return not off.isdisjoint({"*", entry.distribution, normalized(entry.name)})
+    return not off.isdisjoint({"*", normalized(entry.distribution), normalized(entry.name)})
 
 
 def _strict() -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import pickletools
 import subprocess
 import sys
 import tempfile
 import traceback
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from unittest import SkipTest
 
-from pegboard.errors import PegboardError, RecipeError
+from pegboard.errors import PegboardError, RecipeError, UsageError, one_of
 from pegboard.options import Options, check_options
 from pegboard.plugins.loading import Component
 from pegboard.plugins.registry import Registry
@@ -31,6 +32,8 @@ __all__ = ["HEAVY", "Conformance", "NotApplicable", "Verdict", "check_component"
 
 HEAVY = ("torch", "transformers", "datasets", "pandas", "accelerate", "sklearn")
 _DATA_SUFFIXES = {".json", ".txt", ".toml", ".safetensors", ".arrow", ".parquet", ".model", ".vocab", ".jsonl", ".md"}
+_ODD_VALUES = ("8000", "0.5", "true", "", True, False, 0, 1, 3, 0.5, [], [3, "x"], {"no such": [{"thing": 1}]})
+"""Values of every type a recipe can hold; each option is right to refuse most of them."""
 
 Result = TypeVar("Result")
 
@@ -109,16 +112,16 @@ class Conformance:
 
         A recipe holds names only; a name that does not resolve is a component that does not exist.
         """
-        assert self.found.kind == self.kind
+        assert self.found.kind == self.kind, f"it is a {self.found.kind}"
 
     def test_the_record_is_complete(self) -> None:
         """Its record has a summary, a factory that can be imported and called, and an option schema.
 
         A reference that leads nowhere is found by the author here, and else by the user, in the middle of a run.
         """
-        assert self.found.spec.summary.strip()
-        assert callable(self.factory)
-        assert issubclass(self.schema, Options)
+        assert self.found.spec.summary.strip(), "it has no summary"
+        assert callable(self.factory), f"its factory is a {type(self.factory).__name__} that can't be called"
+        assert issubclass(self.schema, Options), f"its option schema {self.schema.__name__} is no pegboard.Options"
 
     def test_names_and_version_are_recorded(self) -> None:
         """Its distribution and version are known.
@@ -150,13 +153,17 @@ class Conformance:
             self.checked_options(no_such_option_at_all=1)
 
     def test_options_of_a_wrong_type_are_refused(self) -> None:
-        """A value of a wrong type is refused for every option.
+        """Every option takes a value as it is or refuses it.
 
         `"8000"` taken for 8000, or true for 1, hides mistakes in recipes.
         """
         for name in self.schema.model_fields:
-            with refused(f"the option {name!r} takes an object of any type", RecipeError):
-                self.checked_options(**{name: object()})
+            for value in _ODD_VALUES:
+                try:
+                    taken = getattr(self.checked_options(**{name: value}), name)
+                except RecipeError:
+                    continue
+                assert _is_as_given(taken, value), f"the option {name!r} makes {taken!r} of {value!r}"
 
     def test_defaults_are_valid(self) -> None:
         """The defaults pass the schema's own checks.
@@ -189,29 +196,49 @@ class Conformance:
 
 
 def check_component(
-    kind: str, component: str, *, options: Mapping[str, Any] | None = None, plugins: Sequence[str] = ()
+    kind: str,
+    component: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str] = (),
+    properties: Collection[str] = (),
 ) -> Iterator[Verdict]:
-    """Check a component against every property of its kind.
+    """Check a component against the properties of its kind.
 
     Args:
         kind: `tokenizer`, `encoder`, `dataset` or `trainer`.
         component: its name, or `distribution:name`.
         options: options for it, where its defaults won't do.
         plugins: one-file plugins to load.
+        properties: names of the properties to check (default: all).
 
     Yields:
         One verdict a property, as they are reached.
+
+    Raises:
+        ComponentError: it is not installed, or its plugin is broken.
+        UsageError: there is no such property.
 
     Example:
         >>> all(verdict.outcome != "fail" for verdict in check_component("tokenizer", "char"))
         True
     """
     checked = conformance_of(kind, component, options or {}, plugins)
-    for name, method in inspect.getmembers(checked, inspect.isfunction):
-        if name.startswith("test_"):
+    known = properties_of(checked)
+    for name in properties:
+        if name not in known:
+            raise UsageError(f"a {kind} has no property {name!r}", hint=one_of(name, known))
+    for name, method in known.items():
+        if name in properties or not properties:
             statement, why = _docs(method)
-            outcome, problem = _outcome(getattr(checked(), name))
-            yield Verdict(name.removeprefix("test_"), statement, why, outcome, problem)
+            outcome, problem = _outcome(getattr(checked(), method.__name__))
+            yield Verdict(name, statement, why, outcome, problem)
+
+
+def properties_of(checked: type[Conformance]) -> dict[str, Callable[..., None]]:
+    """The properties of a conformance class by name."""
+    methods = inspect.getmembers(checked, inspect.isfunction)
+    return {name.removeprefix("test_"): method for name, method in methods if name.startswith("test_")}
 
 
 def conformance_of(kind: str, component: str, options: Mapping[str, Any], plugins: Sequence[str]) -> type[Conformance]:
@@ -250,9 +277,31 @@ def assert_only_data(folder: Path) -> None:
     for file in folder.rglob("*"):
         if file.is_file():
             assert file.suffix in _DATA_SUFFIXES, f"{file.name} is no data format that executes nothing"
-            head = file.read_bytes()[:4]
-            assert head[:2] not in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), f"{file.name} is a pickle"
-            assert head != b"PK\x03\x04", f"{file.name} is a zip archive, as torch.save writes"
+            content = file.read_bytes()
+            assert not _is_pickle(content), f"{file.name} is a pickle"
+            assert not content.startswith(b"PK\x03\x04"), f"{file.name} is a zip archive, as torch.save writes"
+
+
+def _is_pickle(content: bytes) -> bool:
+    """Whether pickle would read it: of whatever protocol, from the first byte to the last."""
+    last = -1
+    try:
+        for _, _, position in pickletools.genops(content):
+            last = position or 0
+    except Exception:
+        return False
+    return 1 < last + 1 == len(content)
+
+
+def _is_as_given(taken: Any, given: Any) -> bool:
+    """Whether an option's value is what the recipe said; text may stand for a path, 1 for 1.0, a list for a tuple."""
+    if isinstance(given, dict):
+        return isinstance(taken, dict)
+    if isinstance(given, list):
+        return isinstance(taken, Collection) and not isinstance(taken, str) and list(taken) == given
+    if isinstance(given, str):
+        return not isinstance(taken, (bool, int, float))
+    return isinstance(taken, bool) == isinstance(given, bool) and bool(taken == given)
 
 
 @cache

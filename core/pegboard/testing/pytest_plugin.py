@@ -104,7 +104,7 @@ def temporary_plugin(tmp_path: Path, _no_settings: None) -> Iterator[Callable[..
 def tiny_dataset(tmp_path: Path) -> Path:
     """A CSV file with 60 texts and three labels, in the columns `text` and `label`; for `--dataset`.
 
-    The data set `files` of pegboard-data reads it.
+    The data set `files` reads it.
     """
     rows = [(f"{text} {time}", label) for time in _TIMES for label, texts in _TEXTS.items() for text in texts]
     file = tmp_path / "tiny.csv"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["TRAINING_TEXTS", "UNICODE_TEXTS"]
+__all__ = ["TRAINING_TEXTS", "UNICODE_TEXTS", "UNSEEN_TEXT"]
+
+UNSEEN_TEXT = "ᚠᚢᚦ ꙮꙮ"
+"""Two words of letters that no training text has."""
 
 TRAINING_TEXTS = [
     "the quick brown fox jumps over the lazy dog",

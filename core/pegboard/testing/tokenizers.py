@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import sys
 import unicodedata
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,9 +15,12 @@ from typing import Any, ClassVar
 from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.errors import DataError
 from pegboard.testing.conformance import Conformance, NotApplicable, assert_only_data, refused, temporary_folder
-from pegboard.testing.texts import TRAINING_TEXTS, UNICODE_TEXTS
+from pegboard.testing.texts import TRAINING_TEXTS, UNICODE_TEXTS, UNSEEN_TEXT
 
 __all__ = ["TokenizerConformance"]
+
+FORK_SECONDS = 30.0
+"""A forked process that has not encoded a few texts by then is taken to hang."""
 
 Ids = list[list[int]]
 
@@ -47,8 +51,7 @@ class TokenizerConformance(Conformance):
 
     def ids(self, *texts: str) -> Ids:
         """Ids as Python lists."""
-        rows: Ids = self.tokenizer.encode_batch(list(texts)).to_pylist()
-        return rows
+        return _ids(self.tokenizer, texts)
 
     def digest(self) -> str:
         """A hash of the saved files and of the ids of many texts."""
@@ -94,23 +97,37 @@ class TokenizerConformance(Conformance):
 
         A row that lands elsewhere gets the label of another text, and nothing fails.
         """
-        assert self.ids(*reversed(TRAINING_TEXTS)) == list(reversed(self.ids(*TRAINING_TEXTS)))
+        backwards = self.ids(*reversed(TRAINING_TEXTS))
+        assert backwards == self.ids(*TRAINING_TEXTS)[::-1], "the same texts in reverse do not give the rows in reverse"
 
     def test_repeated_texts_are_equal(self) -> None:
         """The same text has the same ids at every place of a batch and at every call.
 
         State that leaks from one text into the next changes results silently.
         """
-        first, _, again = self.ids(TRAINING_TEXTS[0], TRAINING_TEXTS[1], TRAINING_TEXTS[0])
-        assert first == again == self.ids(TRAINING_TEXTS[0])[0]
+        for text in (TRAINING_TEXTS[0], UNSEEN_TEXT):
+            first, _, again = self.ids(text, TRAINING_TEXTS[1], text)
+            assert first == again, f"twice in a batch: {first} and {again}"
+            assert first == self.ids(text)[0], f"in another call: {self.ids(text)[0]} instead of {first}"
+
+    def test_encoding_learns_nothing(self) -> None:
+        """Encoding unseen texts leaves the vocabulary as it was trained.
+
+        The encoder's embedding is as large as the vocabulary was then; an id that is born later has no row in it.
+        """
+        tokenizer = self.trained()
+        before = tokenizer.vocab_size
+        tokenizer.encode_batch([UNSEEN_TEXT, *UNICODE_TEXTS])
+        assert tokenizer.vocab_size == before, f"the vocabulary grew from {before} to {tokenizer.vocab_size} entries"
 
     def test_empty_and_blank_texts_work(self) -> None:
         """Empty and blank texts and an empty batch give rows, not errors.
 
         Users predict on what comes in.
         """
-        assert self.ids() == []
-        assert len(self.ids("", " ", "\t\n  ", "a")) == 4
+        assert self.ids() == [], "an empty batch gives rows"
+        rows = len(self.ids("", " ", "\t\n  ", "a"))
+        assert rows == 4, f"4 texts of which 3 are blank gave {rows} rows"
 
     def test_very_long_text_is_cut(self) -> None:
         """A text of a million characters gives at most `max_length` ids.
@@ -162,7 +179,8 @@ class TokenizerConformance(Conformance):
             raise NotApplicable("it has no option vocab_size")
         tokenizer = self.trained(vocab_size=200)
         assert tokenizer.vocab_size <= 200, f"the vocabulary has {tokenizer.vocab_size} entries, 200 were asked for"
-        assert all(i < tokenizer.vocab_size for row in tokenizer.encode_batch(TRAINING_TEXTS).to_pylist() for i in row)
+        largest = max(i for row in _ids(tokenizer, TRAINING_TEXTS) for i in row)
+        assert largest < tokenizer.vocab_size, f"an id is {largest}, the vocabulary has {tokenizer.vocab_size} entries"
 
     def test_special_ids_are_distinct(self) -> None:
         """`pad_id` and `unk_id` are different entries of the vocabulary.
@@ -170,8 +188,8 @@ class TokenizerConformance(Conformance):
         If [UNK] were [PAD], unknown words would vanish from the attention mask.
         """
         pad, unknown = self.tokenizer.pad_id, self.tokenizer.unk_id
-        assert pad != unknown
-        assert {pad, unknown} <= set(range(self.tokenizer.vocab_size))
+        assert pad != unknown, f"both are {pad}"
+        assert {pad, unknown} <= set(range(self.tokenizer.vocab_size)), "they lie outside the vocabulary"
 
     def test_unknown_only_for_the_unknown(self) -> None:
         """With a vocabulary that has room for all, no training text contains [UNK].
@@ -182,6 +200,16 @@ class TokenizerConformance(Conformance):
             raise NotApplicable("its vocabulary is not trained")
         for text, row in zip(TRAINING_TEXTS, self.ids(*TRAINING_TEXTS), strict=True):
             assert self.tokenizer.unk_id not in row, f"[UNK] in a training text: {text!r}"
+
+    def test_unknown_text_does_not_vanish(self) -> None:
+        """Words of letters that were never seen have ids: [UNK] or smaller pieces.
+
+        Text that is dropped makes a sentence mean something else, and nobody sees it.
+        """
+        word, space = UNSEEN_TEXT.split()[0], " "
+        for before in ("", TRAINING_TEXTS[0] + space):
+            without, full = self.ids(before, before + word)
+            assert len(full) > len(without), f"{word!r} has no ids" + (" after other words" if before else "")
 
     def test_different_texts_differ(self) -> None:
         """Different words of the training texts have different ids.
@@ -199,17 +227,30 @@ class TokenizerConformance(Conformance):
         if not self.has_option("max_length"):
             raise NotApplicable("it has no option max_length")
         long_text = " ".join(TRAINING_TEXTS)
-        [whole] = self.trained(max_length=480).encode_batch([long_text]).to_pylist()
+        *uncut, whole = _ids(self.trained(max_length=480), [*TRAINING_TEXTS, long_text])
         for limit in (8, 9):
-            tokenizer = self.trained(max_length=limit)
-            rows = tokenizer.encode_batch([*TRAINING_TEXTS, long_text]).to_pylist()
-            uncut = self.trained(max_length=480).encode_batch(TRAINING_TEXTS).to_pylist()
-            assert len(rows[-1]) == limit, f"max_length={limit} gave {len(rows[-1])} ids"
+            *rows, cut = _ids(self.trained(max_length=limit), [*TRAINING_TEXTS, long_text])
+            assert len(cut) == limit, f"max_length={limit} gave {len(cut)} ids"
             beginnings = [whole[: limit - after] + whole[len(whole) - after :] for after in range(3)]
-            assert rows[-1] in beginnings, "what is kept is not the text's beginning"
-            for row, full in zip(rows, uncut, strict=False):
+            assert cut in beginnings, "what is kept is not the text's beginning"
+            for row, full in zip(rows, uncut, strict=True):
                 if len(full) <= limit:
                     assert row == full, f"a text of {len(full)} ids was changed by max_length={limit}"
+
+    def test_special_tokens_frame_every_text(self) -> None:
+        """With `special_tokens = "cls_sep"` every text starts with one id and ends with another, cut or not.
+
+        An encoder that pools [CLS] reads something else when it is missing; [SEP] is what cutting tends to lose.
+        """
+        if not self.has_option("special_tokens", "max_length"):
+            raise NotApplicable("it has no option special_tokens")
+        tokenizer = self.trained(special_tokens="cls_sep", max_length=12)
+        plain = _ids(self.trained(special_tokens="none", max_length=10), TRAINING_TEXTS)
+        framed = _ids(tokenizer, ["", *TRAINING_TEXTS])
+        assert len(framed[0]) == 2, f"an empty text has {len(framed[0])} ids, not the two that frame it"
+        first, last = framed[0]
+        for text, row, inner in zip(TRAINING_TEXTS, framed[1:], plain, strict=True):
+            assert row == [first, *inner, last], f"{text!r} of {len(inner)} ids is not framed by {first} and {last}"
 
     def test_padding_and_mask_are_exact(self) -> None:
         """In a batch the mask is 1 for exactly the ids of each text, and `pad_id` stands everywhere else.
@@ -220,25 +261,28 @@ class TokenizerConformance(Conformance):
 
         from pegboard.tasks.classify import EncodedSplit
 
-        encoded = self.tokenizer.encode_batch(TRAINING_TEXTS)
-        split = EncodedSplit(encoded, None, self.tokenizer.pad_id)
-        batch = split.collate(np.arange(len(TRAINING_TEXTS)))
+        texts, pad = [*TRAINING_TEXTS, UNSEEN_TEXT], self.tokenizer.pad_id
+        encoded = self.tokenizer.encode_batch(texts)
+        batch = EncodedSplit(encoded, None, pad).collate(np.arange(len(texts)))
         ids, mask = batch["input_ids"], batch["attention_mask"]
         for row, expected in enumerate(encoded.to_pylist()):
-            assert ids[row][mask[row] == 1].tolist() == expected
-            assert (ids[row][mask[row] == 0] == self.tokenizer.pad_id).all()
-            assert self.tokenizer.pad_id not in expected, f"[PAD] inside a text: {TRAINING_TEXTS[row]!r}"
+            assert ids[row][mask[row] == 1].tolist() == expected, f"the batch holds other ids for {texts[row]!r}"
+            assert (ids[row][mask[row] == 0] == pad).all(), f"the padding of {texts[row]!r} is not {pad}"
+            assert pad not in expected, f"[PAD] inside a text: {texts[row]!r}"
 
     def test_tokens_match_ids(self) -> None:
-        """`tokens` gives one string for each id, `[UNK]` or the like for unknown pieces.
+        """`tokens` gives one string for each id, always the same one: `[UNK]` or the like for unknown pieces.
 
         People debug with what they see.
         """
-        for text in TRAINING_TEXTS:
+        names: dict[int, str] = {}
+        for text in (*TRAINING_TEXTS, UNSEEN_TEXT, "", " ".join(TRAINING_TEXTS * 20)):
             tokens = self.tokenizer.tokens(text)
             [row] = self.ids(text)
-            assert len(tokens) == len(row), f"{len(tokens)} tokens, {len(row)} ids: {text!r}"
-            assert all(isinstance(token, str) for token in tokens)
+            assert len(tokens) == len(row), f"{len(tokens)} tokens, {len(row)} ids: {text[:60]!r}"
+            for i, token in zip(row, tokens, strict=True):
+                assert isinstance(token, str), f"a token is a {type(token).__name__}"
+                assert names.setdefault(i, token) == token, f"the id {i} is {names[i]!r} here and {token!r} there"
 
     def test_decode_gives_the_text_back(self) -> None:
         """A tokenizer that declares `lossless` decodes known text to what was encoded, normalized.
@@ -247,10 +291,14 @@ class TokenizerConformance(Conformance):
         """
         if not self.tokenizer.lossless:
             raise NotApplicable("it does not declare `lossless`")
-        for text in TRAINING_TEXTS:
-            [row] = self.ids(text)
-            if len(row) < self.tokenizer.max_length:
-                assert self.tokenizer.decode(row) == self._normalized(text), f"decode changed {text!r}"
+        tokenizers = [self.tokenizer]
+        if self.has_option("lowercase", "normalization"):
+            tokenizers.append(self.trained(lowercase=False, normalization="none"))
+        for tokenizer in tokenizers:
+            for text, row in zip(TRAINING_TEXTS, _ids(tokenizer, TRAINING_TEXTS), strict=True):
+                if len(row) < tokenizer.max_length:
+                    got, wanted = tokenizer.decode(row), _normalized(text, tokenizer)
+                    assert got == wanted, f"decode gives {got!r} for {wanted!r}"
 
     def test_decode_gives_the_words_back(self) -> None:
         """Decoding keeps the letters of known text in their order, unless it declares `decodes = False`.
@@ -262,7 +310,7 @@ class TokenizerConformance(Conformance):
         for text in TRAINING_TEXTS:
             [row] = self.ids(text)
             if len(row) < self.tokenizer.max_length and self.tokenizer.unk_id not in row:
-                wanted, got = _letters(self._normalized(text)), _letters(self.tokenizer.decode(row))
+                wanted, got = _letters(_normalized(text, self.tokenizer)), _letters(self.tokenizer.decode(row))
                 assert got == wanted, f"decode changed the letters of {text!r}"
 
     def test_training_twice_gives_the_same_bytes(self) -> None:
@@ -309,10 +357,14 @@ class TokenizerConformance(Conformance):
 
         A server does just that.
         """
-        expected = self.ids(*TRAINING_TEXTS)
-        with ThreadPoolExecutor(4) as pool:
-            results = list(pool.map(lambda _: self.ids(*TRAINING_TEXTS), range(8)))
-        assert all(result == expected for result in results), "a thread got other ids"
+        expected, patience = self.ids(*TRAINING_TEXTS), sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                results = list(pool.map(self._ids_again_and_again, range(4)))
+        finally:
+            sys.setswitchinterval(patience)
+        assert all(result == expected for several in results for result in several), "a thread got other ids"
 
     def test_it_survives_a_fork(self) -> None:
         """A forked process gets the right ids, without hanging.
@@ -326,18 +378,27 @@ class TokenizerConformance(Conformance):
         receiver, sender = context.Pipe(duplex=False)
         child = context.Process(target=lambda: sender.send(self.ids(*TRAINING_TEXTS)))
         child.start()
-        arrived = receiver.poll(30)
+        arrived = receiver.poll(FORK_SECONDS)
         result = receiver.recv() if arrived else None
         child.kill()
         child.join()
         assert arrived, "a forked process hangs"
         assert result == expected, "a forked process got other ids"
 
-    def _normalized(self, text: str) -> str:
-        options: Any = self.tokenizer.options
-        form: Any = getattr(options, "normalization", "none")
-        text = unicodedata.normalize(form.upper(), text) if form != "none" else text
-        return text.lower() if getattr(options, "lowercase", False) else text
+    def _ids_again_and_again(self, thread: int) -> list[Ids]:
+        return [self.ids(*TRAINING_TEXTS) for _ in range(25)]
+
+
+def _ids(tokenizer: Tokenizer, texts: Sequence[str]) -> Ids:
+    rows: Ids = tokenizer.encode_batch(list(texts)).to_pylist()
+    return rows
+
+
+def _normalized(text: str, tokenizer: Tokenizer) -> str:
+    """What the common options make of a text."""
+    form: Any = getattr(tokenizer.options, "normalization", "none")
+    text = unicodedata.normalize(form.upper(), text) if form != "none" else text
+    return text.lower() if getattr(tokenizer.options, "lowercase", False) else text
 
 
 def _letters(text: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -20,7 +22,7 @@ from pegboard.testing.conformance import Conformance, NotApplicable, assert_only
 from pegboard.testing.tiny import TinyRun, tiny_data, tiny_network
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from pegboard.tasks.classify import ClassificationData
 
@@ -115,7 +117,7 @@ class TrainerConformance(Conformance):
             figures = self.fit(folder).figures
         for name in ("seconds", "epochs"):
             assert isinstance(figures.get(name), (int, float)), f"it gives no {name}"
-        assert figures["epochs"] > 0
+        assert figures["epochs"] > 0, f"epochs is {figures['epochs']}"
 
     def test_epochs_are_reported(self) -> None:
         """Every epoch is reported once, in order, with its number.
@@ -143,19 +145,39 @@ class TrainerConformance(Conformance):
 
         Else the figure that picks the best weights flatters them.
         """
-        import torch
+        data, model = tiny_data(), tiny_network(7)
+        validation = _rows_of(data.validation.collate(np.arange(len(data.validation)))) - _rows_of(
+            data.train.collate(np.arange(len(data.train)))
+        )
+        trained_on: set[tuple[int, ...]] = set()
 
-        data = tiny_data()
-        trained_on: list[int] = []
-        model = tiny_network(7)
-        watched = self._watch_gradients(model, lambda: in_validation[0], trained_on)
-        in_validation = [False]
-        data.validation.watch(lambda rows: in_validation.__setitem__(0, True))  # type: ignore[attr-defined]
-        data.train.watch(lambda rows: in_validation.__setitem__(0, False))  # type: ignore[attr-defined]
+        def note(module: nn.Module, arguments: Any, batch: Any, output: StepOutput) -> None:
+            if output.outputs.requires_grad:
+                rows = _rows_of(batch)
+                output.outputs.register_hook(lambda gradient: trained_on.update(rows))
+
+        model.register_forward_hook(note, with_kwargs=True)
         with temporary_folder() as folder:
-            self.fit(folder, data=data, model=watched)
-        assert torch.is_grad_enabled()
-        assert not trained_on, "a batch of validation rows went through backward"
+            self.fit(folder, data=data, model=model)
+        assert trained_on, "no gradient reached the model's outputs"
+        assert not trained_on & validation, f"{len(trained_on & validation)} validation rows went through backward"
+
+    def test_modes_are_right(self) -> None:
+        """It learns in training mode and validates in evaluation mode.
+
+        Dropout that is off, or on, at the wrong time changes results and breaks nothing.
+        """
+        data, model = tiny_data(), tiny_network(7)
+        wrong: list[str] = []
+
+        def note(module: nn.Module, arguments: Any, output: StepOutput) -> None:
+            if output.outputs.requires_grad != module.training:
+                wrong.append("learns in evaluation" if output.outputs.requires_grad else "validates in training")
+
+        model.register_forward_hook(note)
+        with temporary_folder() as folder:
+            self.fit(folder, data=data, model=model)
+        assert not wrong, f"it {wrong[0]} mode, at {len(wrong)} batches"
 
     def test_rows_are_shuffled(self) -> None:
         """The order of the rows differs from epoch to epoch.
@@ -236,9 +258,11 @@ class TrainerConformance(Conformance):
         """
         if not self.has_option("max_steps"):
             raise NotApplicable("it has no option max_steps")
-        with temporary_folder() as folder:
-            steps = self.fit(folder, max_steps=5).figures.get("steps")
+        with _steps_counted() as counted, temporary_folder() as folder:
+            told = self.fit(folder, max_steps=5).figures.get("steps")
+        steps = len(counted) or told
         assert steps == 5, f"max_steps=5 gave {steps} steps"
+        assert told in (None, steps), f"it took {steps} steps and tells {told}"
 
     def test_epochs_is_honoured(self) -> None:
         """With `epochs` n there are at most n epochs, and n unless it stops early on purpose.
@@ -247,22 +271,48 @@ class TrainerConformance(Conformance):
         """
         if not self.has_option("epochs"):
             raise NotApplicable("it has no option epochs")
+        data, rows_used = tiny_data(), [0]
+        data.train.watch(lambda rows: rows_used.__setitem__(0, rows_used[0] + len(rows)))  # type: ignore[attr-defined]
         with temporary_folder() as folder:
-            fitted = self.fit(folder, epochs=2)
-        assert fitted.figures["epochs"] == 2, f"epochs=2 gave {fitted.figures['epochs']}"
+            told = self.fit(folder, data=data, epochs=2).figures["epochs"]
+        assert told == 2, f"epochs=2 gave {told}"
+        assert rows_used[0] == 2 * len(data.train), f"2 epochs of {len(data.train)} rows used {rows_used[0]}"
 
     def test_loss_weights_count(self) -> None:
-        """The loss is the weighted mean over a batch: a model that scales sum and weight alike trains the same.
+        """The loss is the weighted mean over a batch: scaling a batch's sum and weight alike changes nothing.
 
         Taking the sum makes the learning rate depend on the batch size, and class weights go wrong.
         """
-        with temporary_folder() as one, temporary_folder() as other:
-            plain = self.fit(one).model
-            scaled = self.fit(other, model=_scaled(tiny_network(7), 8.0)).model
         import torch
 
+        with temporary_folder() as one, temporary_folder() as other:
+            plain = self.fit(one).model
+            scaled = self.fit(other, model=_scaled(tiny_network(7), 1.0, 8.0, 0.25)).model
         for (name, a), b in zip(plain.state_dict().items(), scaled.state_dict().values(), strict=True):
             assert torch.allclose(a.cpu(), b.cpu(), atol=1e-3), f"{name} depends on the scale of sum and weight"
+
+    def test_each_step_has_its_own_gradient(self) -> None:
+        """The gradient of an optimizer step is that of the batches since the last one.
+
+        One that is never reset adds up over the whole training; the loss still falls, only worse.
+        """
+        model = tiny_network(7)
+        weight: Any = model.get_parameter("head.weight")
+        since: list[Tensor] = []
+        agreements: list[float] = []
+
+        def compare(optimizer: Any, *arguments: Any) -> None:
+            if since and weight.grad is not None:
+                own, used = sum(since).flatten().double(), weight.grad.flatten().double()  # type: ignore[union-attr]
+                agreements.append(float(own @ used / (own.norm() * used.norm()).clamp(min=1e-30)))
+            since.clear()
+
+        weight.register_hook(lambda gradient: since.append(gradient.detach().clone()))
+        with _before_each_step(compare), temporary_folder() as folder:
+            self.fit(folder, model=model)
+        if not agreements:
+            raise NotApplicable("it uses no optimizer of torch")
+        assert min(agreements) > 0.99, f"a step's gradient points elsewhere (cosine {min(agreements):.2f})"
 
     def test_a_loss_that_is_no_number_stops_it(self) -> None:
         """When the loss is not a number, `fit` raises an error of Pegboard's family.
@@ -271,7 +321,7 @@ class TrainerConformance(Conformance):
         """
         try:
             with temporary_folder() as folder:
-                self.fit(folder, model=_scaled(tiny_network(7), math.nan))
+                self.fit(folder, model=_scaled(tiny_network(7), 1.0, math.nan))
         except PegboardError:
             return
         raise AssertionError("it finished with a loss that is not a number")
@@ -323,9 +373,19 @@ class TrainerConformance(Conformance):
             return signal.getsignal(signal.SIGINT), torch.get_num_threads(), torch.is_grad_enabled(), Path.cwd()
 
         before = settings()
-        with temporary_folder() as folder:
-            self.fit(folder)
-        assert settings() == before, f"before {before}, afterwards {settings()}"
+        try:
+            with temporary_folder() as folder:
+                self.fit(folder)
+            after = settings()
+        finally:
+            handler, threads, gradients, _ = before
+            signal.signal(signal.SIGINT, handler)
+            torch.set_num_threads(threads)
+            torch.set_grad_enabled(gradients)
+        for name, one, other in zip(
+            ("SIGINT handler", "threads", "gradient mode", "folder"), before, after, strict=True
+        ):
+            assert one == other, f"the {name} was {one} and is {other}"
 
     @property
     def resumes(self) -> bool:
@@ -363,25 +423,43 @@ class TrainerConformance(Conformance):
         finally:
             data.train.watch(None)  # type: ignore[attr-defined]
 
-    def _watch_gradients(self, model: nn.Module, in_validation: Callable[[], bool], found: list[int]) -> nn.Module:
-        """Have the model note each backward pass through a batch of validation rows."""
 
-        def note(module: nn.Module, inputs: Any, output: Any) -> None:
-            if in_validation() and output.outputs.requires_grad:
-                output.outputs.register_hook(lambda gradient: found.append(1))
-
-        model.register_forward_hook(note)
-        return model
-
-
-def _scaled(model: nn.Module, factor: float) -> nn.Module:
-    """The model with sum and weight of its loss multiplied by `factor`."""
+def _scaled(model: nn.Module, *factors: float) -> nn.Module:
+    """The model with sum and weight of its loss multiplied by each factor in turn, batch by batch."""
+    turn = itertools.cycle(factors)
 
     def scale(module: nn.Module, inputs: Any, output: StepOutput) -> StepOutput:
+        factor = next(turn)
         return output._replace(loss_sum=output.loss_sum * factor, loss_weight=output.loss_weight * factor)
 
     model.register_forward_hook(scale)
     return model
+
+
+def _rows_of(batch: Mapping[str, Tensor]) -> set[tuple[int, ...]]:
+    """The rows of a batch, each as its ids without padding."""
+    rows = zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), strict=True)
+    return {tuple(itertools.compress(ids, mask)) for ids, mask in rows}
+
+
+@contextmanager
+def _before_each_step(call: Callable[..., None]) -> Iterator[None]:
+    """Have `call` told of each step of any of torch's optimizers."""
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    handle = register_optimizer_step_pre_hook(call)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _steps_counted() -> Iterator[list[int]]:
+    """A list with an entry for each step of any of torch's optimizers."""
+    steps: list[int] = []
+    with _before_each_step(lambda *arguments: steps.append(1)):
+        yield steps
 
 
 def _hash(model: nn.Module) -> str:
