@@ -31,12 +31,11 @@ def _a_home_of_its_own(tmp_path_factory):
 def _modules_of_one_test(request):
     """Plugins that a test wrote are forgotten with it: the next one's may have the same name."""
     before = set(sys.modules)
+    folder = str(request.getfixturevalue("tmp_path")) if "tmp_path" in request.fixturenames else None
     yield
-    if "tmp_path" in request.fixturenames:
-        folder = str(request.getfixturevalue("tmp_path"))
-        for name in set(sys.modules) - before:
-            if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
-                del sys.modules[name]
+    for name in set(sys.modules) - before:
+        if folder and (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")
