@@ -272,6 +272,14 @@ class TestSwitchingOff:
         monkeypatch.setenv("PEGBOARD_DISABLE", names)
         assert [p.state for p in registry().plugins] == ["disabled"]
 
+    @pytest.mark.parametrize("names", ["one_file.py", "one_file", "*"])
+    def test_a_one_file_plugin_for_one_call(self, tmp_path, registry, monkeypatch, names):
+        (tmp_path / "one_file.py").write_text(self.TOUCHY)
+        monkeypatch.setenv("PEGBOARD_DISABLE", names)
+        board = registry(str(tmp_path / "one_file.py"))
+        assert [p.state for p in board.plugins] == ["disabled"]
+        assert board.problems() == []
+
     def test_for_good(self, site, registry, own_settings):
         site.add("my-plug", self.TOUCHY)
         assert settings.set_disabled("My_Plug", True)
@@ -297,7 +305,9 @@ class TestSwitchingOff:
         settings.set_disabled("gone", True)
         assert registry().problems() == []
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"disabled": "all"}', '{"disabled": [1]}', "[" * 99999, "\x00"])
+    @pytest.mark.parametrize(
+        "content", ["", "{", "[]", "{}", '{"disabled": "all"}', '{"disabled": [1]}', "[" * 99999, "\x00"]
+    )
     def test_settings_that_cant_be_read_switch_nothing_on_unnoticed(self, registry, own_settings, content):
         own_settings.parent.mkdir()
         own_settings.write_text(content)
