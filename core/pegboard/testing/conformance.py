@@ -32,7 +32,21 @@ __all__ = ["HEAVY", "Conformance", "NotApplicable", "Verdict", "check_component"
 
 HEAVY = ("torch", "transformers", "datasets", "pandas", "accelerate", "sklearn")
 _DATA_SUFFIXES = {".json", ".txt", ".toml", ".safetensors", ".arrow", ".parquet", ".model", ".vocab", ".jsonl", ".md"}
-_ODD_VALUES = ("8000", "0.5", "true", "", True, False, 0, 1, 3, 0.5, [], [3, "x"], {"no such": [{"thing": 1}]})
+_ODD_VALUES: tuple[Any, ...] = (
+    "8000",
+    "0.5",
+    "true",
+    "",
+    True,
+    False,
+    0,
+    1,
+    3,
+    0.5,
+    [],
+    [3, "x"],
+    {"no such": [{"thing": 1}]},
+)
 """Values of every type a recipe can hold; each option is right to refuse most of them."""
 
 Result = TypeVar("Result")

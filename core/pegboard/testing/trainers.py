@@ -151,7 +151,7 @@ class TrainerConformance(Conformance):
         )
         trained_on: set[tuple[int, ...]] = set()
 
-        def note(module: nn.Module, arguments: Any, batch: Any, output: StepOutput) -> None:
+        def note(module: nn.Module, arguments: Any, batch: Any, output: Any) -> None:
             if output.outputs.requires_grad:
                 rows = _rows_of(batch)
                 output.outputs.register_hook(lambda gradient: trained_on.update(rows))
@@ -170,9 +170,11 @@ class TrainerConformance(Conformance):
         data, model = tiny_data(), tiny_network(7)
         wrong: list[str] = []
 
-        def note(module: nn.Module, arguments: Any, output: StepOutput) -> None:
-            if output.outputs.requires_grad != module.training:
-                wrong.append("learns in evaluation" if output.outputs.requires_grad else "validates in training")
+        def note(module: nn.Module, arguments: Any, output: Any) -> None:
+            if not output.outputs.requires_grad and module.training:
+                wrong.append("validates in training")
+            elif output.outputs.requires_grad and not module.training:  # wrong if it goes backward from there
+                output.outputs.register_hook(lambda gradient: wrong.append("learns in evaluation"))
 
         model.register_forward_hook(note)
         with temporary_folder() as folder:

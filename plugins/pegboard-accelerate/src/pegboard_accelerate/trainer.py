@@ -62,6 +62,8 @@ class AccelerateTrainer(Trainer):
         2
     """
 
+    resumes = True
+
     def fit(self, model: nn.Module, data: TrainingData, run: RunContext) -> dict[str, Any]:
         """Train `model` in place; see `pegboard.Trainer.fit`.
 
