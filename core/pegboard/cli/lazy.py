@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "Group", "LazyGroup"]
 
+_STOPPED_BY_SIGTERM = 128 + 15
+
 
 class Command(click.Command):
     """A command that takes `--debug` and `--quiet` after its own name, too."""
@@ -24,10 +26,15 @@ class Command(click.Command):
         self.params += _global_options()
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a component that calls `sys.exit` must not pass for success."""
+        """Run the command; a component that calls `sys.exit` must not pass for success.
+
+        Status 143 passes: it is how a trainer leaves that was told to stop by SIGTERM and has saved its state.
+        """
         try:
             return super().invoke(ctx)
         except SystemExit as error:
+            if error.code == _STOPPED_BY_SIGTERM:
+                raise
             raise RunError(
                 f"a component called sys.exit({error.code!r})", hint="run it again with --debug to see which"
             ) from error
