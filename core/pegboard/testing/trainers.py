@@ -281,15 +281,18 @@ class TrainerConformance(Conformance):
         assert rows_used[0] == 2 * len(data.train), f"2 epochs of {len(data.train)} rows used {rows_used[0]}"
 
     def test_loss_weights_count(self) -> None:
-        """The loss is the weighted mean over a batch: scaling a batch's sum and weight alike changes nothing.
+        """The loss is the weighted mean over a step: scaling sum and weight of its batches alike changes nothing.
 
         Taking the sum makes the learning rate depend on the batch size, and class weights go wrong.
         """
         import torch
 
+        factors = itertools.cycle([1.0, 0.25, 8.0])
+        factor = [8.0]
         with temporary_folder() as one, temporary_folder() as other:
             plain = self.fit(one).model
-            scaled = self.fit(other, model=_scaled(tiny_network(7), 1.0, 8.0, 0.25)).model
+            with _before_each_step(lambda *arguments: factor.__setitem__(0, next(factors))):
+                scaled = self.fit(other, model=_scaled(tiny_network(7), lambda: factor[0])).model
         for (name, a), b in zip(plain.state_dict().items(), scaled.state_dict().values(), strict=True):
             assert torch.allclose(a.cpu(), b.cpu(), atol=1e-3), f"{name} depends on the scale of sum and weight"
 
@@ -323,7 +326,7 @@ class TrainerConformance(Conformance):
         """
         try:
             with temporary_folder() as folder:
-                self.fit(folder, model=_scaled(tiny_network(7), 1.0, math.nan))
+                self.fit(folder, model=_scaled(tiny_network(7), lambda: math.nan))
         except PegboardError:
             return
         raise AssertionError("it finished with a loss that is not a number")
@@ -426,12 +429,11 @@ class TrainerConformance(Conformance):
             data.train.watch(None)  # type: ignore[attr-defined]
 
 
-def _scaled(model: nn.Module, *factors: float) -> nn.Module:
-    """The model with sum and weight of its loss multiplied by each factor in turn, batch by batch."""
-    turn = itertools.cycle(factors)
+def _scaled(model: nn.Module, factor_now: Callable[[], float]) -> nn.Module:
+    """The model with sum and weight of its loss multiplied by what `factor_now` gives at each batch."""
 
     def scale(module: nn.Module, inputs: Any, output: StepOutput) -> StepOutput:
-        factor = next(turn)
+        factor = factor_now()
         return output._replace(loss_sum=output.loss_sum * factor, loss_weight=output.loss_weight * factor)
 
     model.register_forward_hook(scale)

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import pegboard
 import pyarrow.parquet as pq
 import pytest
 from pegboard import DataError, PegboardWarning
+from pegboard.testing import DatasetConformance
 from pegboard_data.hub import HubDataset
 from pegboard_data.hub_options import HubOptions
 
@@ -376,3 +377,14 @@ def test_a_repository_can_not_name_files_of_this_machine(hub: StandInHub, tmp_pa
     hub.files["owner/tiny"] = {"README.md": card.encode()}
     with pytest.raises(DataError, match="hub:owner/tiny"):
         load()
+
+
+class TestHubConformance(DatasetConformance):
+    component = "hub"
+    options: ClassVar[dict[str, Any]] = {"path": "owner/tiny"}
+
+    @pytest.fixture(autouse=True)
+    def _served(self, hub: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        hub.files["owner/tiny"] = {"train.csv": CSV.encode(), "test.csv": CSV.encode()}
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
