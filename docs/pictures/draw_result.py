@@ -29,8 +29,7 @@ def main() -> None:
     names = list(test["per_class"])
     width, height = LEFT + CELL * len(names) + 40, TOP + CELL * len(names) + 40
     headline = (
-        f"{run.name}: test accuracy {test['accuracy']:.3f}, macro F1 {test['macro_f1']:.3f}, "
-        f"{test['rows']:,} texts"
+        f"{run.name}: test accuracy {test['accuracy']:.3f}, macro F1 {test['macro_f1']:.3f}, {test['rows']:,} texts"
     )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t">',

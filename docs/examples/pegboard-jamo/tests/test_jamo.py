@@ -1,8 +1,7 @@
 import unicodedata
 
-from pegboard_jamo import FIRST_SYLLABLE, SYLLABLES, JamoOptions, JamoTokenizer
-
 from pegboard.testing import TokenizerConformance
+from pegboard_jamo import FIRST_SYLLABLE, SYLLABLES, JamoOptions, JamoTokenizer
 
 
 class TestJamo(TokenizerConformance):
