@@ -13,7 +13,7 @@ from typing import Any
 
 CELL, LEFT, TOP = 58, 520, 112
 STYLE = """
-  text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; fill: #3c3226; }
+  text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif; fill: #3c3226; }
   .title { font-size: 17px; font-weight: 650; }
   .label { font-size: 14px; }
   .small { font-size: 12px; fill: #6f6252; }

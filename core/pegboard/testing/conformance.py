@@ -88,6 +88,8 @@ class Conformance:
     component: ClassVar[str]
     options: ClassVar[Mapping[str, Any]] = {}
     plugins: ClassVar[Sequence[str]] = ()
+    settings: ClassVar[tuple[str, ...]] = ("component", "options", "plugins")
+    """the attributes that a fresh process must know to do the same"""
 
     @abstractmethod
     def digest(self) -> str:
@@ -203,7 +205,7 @@ class Conformance:
         """
         here = self.digest()
         for hash_seed in ("1", "2"):
-            arguments = json.dumps([self.kind, self.component, dict(self.options), list(self.plugins)])
+            arguments = json.dumps([self.kind, {name: getattr(self, name) for name in self.settings}])
             done = _python("-m", "pegboard.testing.digest", arguments, PYTHONHASHSEED=hash_seed)
             assert done.returncode == 0, f"it fails in a fresh process:\n{done.stderr[-800:]}"
             assert done.stdout.split()[-1] == here, "a fresh process gives other bytes"
@@ -237,7 +239,7 @@ def check_component(
         >>> all(verdict.outcome != "fail" for verdict in check_component("tokenizer", "char"))
         True
     """
-    checked = conformance_of(kind, component, options or {}, plugins)
+    checked = conformance_of(kind, component=component, options=dict(options or {}), plugins=tuple(plugins))
     known = properties_of(checked)
     for name in properties:
         if name not in known:
@@ -255,13 +257,12 @@ def properties_of(checked: type[Conformance]) -> dict[str, Callable[..., None]]:
     return {name.removeprefix("test_"): method for name, method in methods if name.startswith("test_")}
 
 
-def conformance_of(kind: str, component: str, options: Mapping[str, Any], plugins: Sequence[str]) -> type[Conformance]:
-    """The conformance class of a kind, set to a component."""
+def conformance_of(kind: str, **settings: Any) -> type[Conformance]:
+    """The conformance class of a kind, with its attributes set."""
     from pegboard import testing
 
     base: Any = getattr(testing, f"{kind.capitalize()}Conformance")
-    attributes = {"component": component, "options": dict(options), "plugins": tuple(plugins)}
-    return type(f"{base.__name__}For{component}", (base,), attributes)
+    return type(base.__name__, (base,), settings)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Print a component's digest: `python -m pegboard.testing.digest '[kind, name, options, plugins]'`."""
+"""Print a component's digest: `python -m pegboard.testing.digest '["tokenizer", {"component": "word"}]'`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import sys
 from pegboard.testing.conformance import conformance_of
 
 if __name__ == "__main__":
-    kind, component, options, plugins = json.loads(sys.argv[1])
-    print(conformance_of(kind, component, options, plugins)().digest())
+    kind, settings = json.loads(sys.argv[1])
+    print(conformance_of(kind, **settings)().digest())

@@ -31,6 +31,7 @@ class EncoderConformance(Conformance):
 
     kind: ClassVar[str] = "encoder"
     vocabulary: ClassVar[int] = 50
+    settings: ClassVar[tuple[str, ...]] = (*Conformance.settings, "vocabulary")
 
     def built(self, seed: int = 0) -> Any:
         """A new encoder in evaluation mode, its weights drawn with `seed`."""

@@ -53,6 +53,7 @@ class TrainerConformance(Conformance):
 
     kind: ClassVar[str] = "trainer"
     quick: ClassVar[Mapping[str, Any]] = {"epochs": 4, "batch_size": 16, "learning_rate": 0.05}
+    settings: ClassVar[tuple[str, ...]] = (*Conformance.settings, "quick")
 
     def trainer(self, **more: Any) -> Any:
         """A trainer with the quick options."""
