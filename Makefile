@@ -10,11 +10,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: demo test lint types check docs bench clean
+.PHONY: demo test lint types check docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pegboard train
-	$(BIN)/pegboard predict runs/moods-word-rnn "I never thought I would miss that noisy old kitchen"
+	$(BIN)/pegboard predict runs/moods-word-rnn "my hands won't stop shaking before the exam"
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto
@@ -30,9 +30,6 @@ check: lint types test
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
-
-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/benchmarks -p no:cacheprovider -s --benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
