@@ -68,8 +68,11 @@ class LoopTrainer(pegboard.Trainer):
         for epoch in range(self.options.epochs):
             for rows in pegboard.bucketed_batches(data.train.lengths, 16, seed=[run.seed, epoch]):
                 output = model(**data.train.collate(rows))
+                loss = output.loss_sum / output.loss_weight
+                if not loss.isfinite():
+                    raise pegboard.RunError("the loss is not a number", where=f"epoch {epoch + 1}")
                 optimizer.zero_grad()
-                (output.loss_sum / output.loss_weight).backward()
+                loss.backward()
                 optimizer.step()
             run.epoch_finished({"epoch": epoch + 1})
         return {"epochs": self.options.epochs, "seconds": 0.0}
