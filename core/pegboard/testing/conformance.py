@@ -124,6 +124,13 @@ class Conformance:
         """Whether the schema has all these options."""
         return set(names) <= set(self.schema.model_fields)
 
+    def accepts(self, **values: Any) -> bool:
+        """Whether the schema has these options and takes these values; a component may narrow common ones."""
+        try:
+            return self.has_option(*values) and bool(self.checked_options(**values))
+        except RecipeError:
+            return False
+
     def test_it_is_found_by_name(self) -> None:
         """The component is found by its name, and its plugin loads.
 

@@ -242,8 +242,8 @@ class TokenizerConformance(Conformance):
 
         An encoder that pools [CLS] reads something else when it is missing; [SEP] is what cutting tends to lose.
         """
-        if not self.has_option("special_tokens", "max_length"):
-            raise NotApplicable("it has no option special_tokens")
+        if not self.accepts(special_tokens="cls_sep", max_length=12):
+            raise NotApplicable("it has no such option")
         tokenizer = self.trained(special_tokens="cls_sep", max_length=12)
         plain = _ids(self.trained(special_tokens="none", max_length=10), TRAINING_TEXTS)
         framed = _ids(tokenizer, ["", *TRAINING_TEXTS])
@@ -291,10 +291,9 @@ class TokenizerConformance(Conformance):
         """
         if not self.tokenizer.lossless:
             raise NotApplicable("it does not declare `lossless`")
-        tokenizers = [self.tokenizer]
-        if self.has_option("lowercase", "normalization"):
-            tokenizers.append(self.trained(lowercase=False, normalization="none"))
-        for tokenizer in tokenizers:
+        plain = {"lowercase": False, "normalization": "none"}
+        accepted = {name: value for name, value in plain.items() if self.accepts(**{name: value})}
+        for tokenizer in (self.tokenizer, self.trained(**accepted)):
             for text, row in zip(TRAINING_TEXTS, _ids(tokenizer, TRAINING_TEXTS), strict=True):
                 if len(row) < tokenizer.max_length:
                     got, wanted = tokenizer.decode(row), _normalized(text, tokenizer)
