@@ -247,6 +247,11 @@ def test_frozen_parameters_stay(run: Any, tiny: Any) -> None:
     assert torch.equal(model.embedding.weight, before)
 
 
+def test_a_model_with_nothing_to_learn_is_refused(run: Any, tiny: Any) -> None:
+    with pytest.raises(RecipeError, match="nothing to learn"):
+        tiny.fit(run, model=tiny.Sums().requires_grad_(False))
+
+
 def test_rows_fewer_than_a_batch(run: Any, tiny: Any) -> None:
     _, figures = tiny.fit(run, data=tiny.Data(train=3, validation=1))
     assert figures["steps"] == 3

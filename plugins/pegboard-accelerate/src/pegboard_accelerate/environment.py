@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedDataParallelKwargs, DistributedType, GradientAccumulationPlugin, str_to_bool
+from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, str_to_bool
 from pegboard import UsageError
 from torch import Tensor, nn
 
@@ -44,10 +44,10 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             kwargs_handlers=[DistributedDataParallelKwargs()],
         )
-        kind = accelerator.distributed_type
-        if not (accelerator.multi_device or kind in (DistributedType.NO, DistributedType.MULTI_CPU)):
+        kind = accelerator.distributed_type.value
+        if kind != "NO" and not kind.startswith("MULTI_"):
             raise UsageError(
-                f"the trainer accelerate does not train with {kind.value}",
+                f"the trainer accelerate does not train with {kind}",
                 hint="launch with `accelerate launch --multi_gpu` or `torchrun`",
             )
         yield accelerator

@@ -47,7 +47,7 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def _processor_features() -> set[str]:
-    capabilities = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.10 or so
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older versions of torch lack it
     if capabilities is not None:
         return {name for name, present in capabilities().items() if present is True}
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from pegboard import RecipeError
 from torch import nn
 
 __all__ = ["learning_rate_factor", "make_optimizer"]
@@ -48,8 +49,13 @@ def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) 
     """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) in its fused form where the device has one.
 
     Parameters of one dimension, biases and the weights of normalizations, do not decay.
+
+    Raises:
+        RecipeError: all parameters are frozen.
     """
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not learned:
+        raise RecipeError("the model has nothing to learn: all its parameters are frozen", where="encoder")
     groups = [
         {"params": [p for p in learned if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
