@@ -8,7 +8,6 @@ PLUGINS := $(wildcard plugins/*)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 export OMP_WAIT_POLICY ?= PASSIVE
-export TOKENIZERS_PARALLELISM ?= true
 
 .PHONY: demo test lint types check docs clean
 
@@ -17,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/pegboard predict runs/moods-word-rnn "my hands won't stop shaking before the exam"
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
