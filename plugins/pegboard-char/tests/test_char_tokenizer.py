@@ -12,7 +12,6 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pegboard.testing import TokenizerConformance
 from pegboard_char import options as options_module
 from pegboard_char import tokenizer as tokenizer_module
 from pegboard_char.options import CharOptions
@@ -53,10 +52,6 @@ def emotion(split):
         pytest.skip("the emotion data are not there")
     with file.open(encoding="utf-8", newline="") as stream:
         return [row["text"] for row in csv.DictReader(stream)]
-
-
-class TestCharConformance(TokenizerConformance):
-    component = "char"
 
 
 @pytest.mark.parametrize("lowercase", [True, False])

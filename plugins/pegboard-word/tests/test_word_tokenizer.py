@@ -12,7 +12,6 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pegboard import DataError
-from pegboard.testing import TokenizerConformance
 from pegboard_word import options as options_module
 from pegboard_word import pegboard_tokenizers
 from pegboard_word import tokenizer as tokenizer_module
@@ -55,10 +54,6 @@ def emotion(split):
         pytest.skip("the emotion data are not there")
     with file.open(encoding="utf-8", newline="") as stream:
         return [row["text"] for row in csv.DictReader(stream)]
-
-
-class TestWordConformance(TokenizerConformance):
-    component = "word"
 
 
 @pytest.mark.parametrize("lowercase", [True, False])

@@ -11,7 +11,6 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pegboard.testing import TokenizerConformance
 from pegboard_wordpiece import options as options_module
 from pegboard_wordpiece import tokenizer as tokenizer_module
 from pegboard_wordpiece.options import WordPieceOptions
@@ -52,10 +51,6 @@ def emotion(split):
         pytest.skip("the emotion data are not there")
     with file.open(encoding="utf-8", newline="") as stream:
         return [row["text"] for row in csv.DictReader(stream)]
-
-
-class TestWordPieceConformance(TokenizerConformance):
-    component = "wordpiece"
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
