@@ -16,6 +16,12 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
         options="pegboard_rnn.options:RnnOptions",
         summary="recurrent network (GRU, LSTM or plain), in one or both directions",
         # float32 because a GRU of this size is no faster in bfloat16 on a processor; an LSTM is.
-        suggests={"trainer.epochs": 6, "trainer.learning_rate": 3e-3, "trainer.precision": "no"},
+        # One thread because the steps are so small that two would mostly wait for each other.
+        suggests={
+            "trainer.epochs": 6,
+            "trainer.learning_rate": 3e-3,
+            "trainer.precision": "no",
+            "trainer.threads": 1,
+        },
         default=True,
     )
