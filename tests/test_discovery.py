@@ -1,6 +1,7 @@
 """What is installed is found without importing it, whatever the metadata beside it look like."""
 
 import sys
+import zipfile
 from importlib import metadata
 
 import pytest
@@ -90,6 +91,44 @@ def test_a_file_that_cant_be_parsed_and_is_no_plugins_is_none_of_our_business(si
     site.add("good")
     site.metadata("other", b"\xff\xfe nonsense")
     assert names(site) == [("good", "good")]
+
+
+def test_what_one_file_says_does_not_come_up_in_the_next(site):
+    site.metadata("first", f"[DEFAULT]\nghost = first\n[{ENTRY_POINT_GROUP}]\nfirst = first\n")
+    site.metadata("half", f"[{ENTRY_POINT_GROUP}]\nhalf = half\nnonsense\n")
+    site.add("second")
+    assert [(e.distribution, e.name, bool(e.problem)) for e in found(site)] == [
+        ("first", "first", False),
+        ("half", "half", True),
+        ("second", "second", False),
+    ]
+
+
+def test_a_file_that_may_not_be_read_is_a_problem_only_of_what_sounds_like_a_plugin(site, monkeypatch):
+    site.add("good")
+    for name in ("pegboard-secret", "secret"):
+        site.metadata(name, f"[{ENTRY_POINT_GROUP}]\n")
+        (site.folder / f"{name.replace('-', '_')}-1.0.dist-info" / "entry_points.txt").unlink()
+        (site.folder / f"{name.replace('-', '_')}-1.0.dist-info" / "entry_points.txt").mkdir()
+    good, secret = found(site)
+    assert (good.distribution, good.problem) == ("good", None)
+    assert secret.distribution == "pegboard-secret"
+    assert secret.problem.startswith("its entry_points.txt can't be read: ")
+
+
+@pytest.mark.parametrize("kind", ["zip", "egg"])
+def test_a_distribution_in_an_archive_is_found(site, tmp_path, kind):
+    where = "EGG-INFO" if kind == "egg" else "packed-1.0.dist-info"
+    archive = tmp_path / ("packed-1.0-py3.11.egg" if kind == "egg" else "packed.zip")
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr(f"{where}/entry_points.txt", f"[{ENTRY_POINT_GROUP}]\npacked = packed\n")
+        opened.writestr(f"{where}/PKG-INFO", "Metadata-Version: 2.1\nName: packed\nVersion: 1.0\n")
+    site.add("good")
+    entries = discover([str(archive), str(site)])
+    assert [(e.distribution, e.version, e.module) for e in entries] == [
+        ("good", "1.0", "good"),
+        ("packed", "1.0", "packed"),
+    ]
 
 
 def test_a_damaged_zip_file_on_the_path_hides_nobody(site):

@@ -12,6 +12,7 @@ import pegboard
 import pytest
 from pegboard.plugins.catalogue import _catalogue
 from pegboard.plugins.discovery import discover
+from pegboard.plugins.registry import Registry
 
 CORE = Path(pegboard.__file__).parent
 HEAVY = {"torch", "transformers", "datasets", "pandas", "sklearn", "accelerate", "scipy", "huggingface_hub"}
@@ -99,6 +100,47 @@ def test_importing_the_whole_core_imports_nothing_heavy():
 @pytest.mark.parametrize("entry", [e for e in discover() if e.module], ids=lambda e: e.distribution)
 def test_the_entry_point_of_an_installed_plugin_is_light(entry):
     assert not imported_by(f"import {entry.module}") & NOT_FOR_HELP
+
+
+def test_listing_more_plugins_imports_no_more_than_those(site, component):
+    def modules_with(plugins):
+        for name in plugins:
+            site.add(name, component("encoder", name))
+        return imported_by(f"import sys; sys.path.insert(0, {str(site)!r})\n{command('plugins', 'list')}")
+
+    few = modules_with(["made-up-0"])
+    many = modules_with([f"made-up-{number}" for number in range(1, 30)])
+    assert many - few == {f"made_up_{number}" for number in range(1, 30)}
+
+
+def test_the_work_for_a_plugin_does_not_grow_with_the_others(site, component):
+    """Calls are counted, since time would depend on what else the machine does."""
+
+    def calls_with(number):
+        folder = site.folder / str(number)
+        folder.mkdir()
+        for i in range(number):
+            type(site)(folder).add(f"grown-{number}-{i}", component("encoder", f"grown-{i}"))
+        counted = 0
+
+        def count(frame, event, argument):
+            nonlocal counted
+            counted += event == "call"
+
+        registry = Registry(path=[str(folder)])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(folder)
+            sys.setprofile(count)
+            try:
+                plugins = registry.plugins
+            finally:
+                sys.setprofile(None)
+        assert [plugin.state for plugin in plugins] == ["ok"] * number
+        return counted
+
+    calls_with(1)
+    few, many = calls_with(10), calls_with(110)
+    assert many < 11 * few
 
 
 class TestPublicNames:

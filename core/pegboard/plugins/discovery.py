@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +64,7 @@ def discover(path: Sequence[str] | None = None) -> list[PluginEntry]:
     """
     found: list[PluginEntry] = []
     seen: set[str] = set()
-    for folder in sys.path if path is None else path:
+    for folder in map(str, sys.path if path is None else path):
         for listed in _listed(folder):
             # An interrupted pip leaves folders that start with a tilde; they are no installed distribution.
             if listed.name in seen or listed.name.startswith("~"):
@@ -85,38 +86,63 @@ class _Listed(NamedTuple):
 
 
 def _listed(folder: str) -> Iterator[_Listed]:
+    """The distributions in one place of the path; one that can't be read hides no other."""
     try:
-        scanned = list(entrypoints.iter_files_distros([folder]))
-    except Exception:  # whatever one file holds ends that scan, and must not hide the files beside it
-        yield from _listed_one_by_one(folder)
+        with os.scandir(folder or ".") as places:
+            metadata = [place for place in places if place.name.endswith((".dist-info", ".egg-info"))]
+    except (OSError, ValueError):
+        metadata = []
+    if not metadata:
+        yield from _listed_in_archive(folder)
+        return
+    # One parser for all, and only for the files of plugins: it takes longer to make one than to read a file.
+    parser = _new_parser()
+    for place in sorted(metadata, key=lambda place: (place.name.endswith(".egg-info"), place.name)):
+        yield from _listed_in_metadata(place, parser)
+
+
+def _listed_in_archive(path: str) -> Iterator[_Listed]:
+    """The distributions in a zip file or an egg, if that is what it is."""
+    try:
+        scanned = list(entrypoints.iter_files_distros([path]))
+    except Exception:  # whatever a file on the path may be, the others count
         return
     for parser, distribution in scanned:
         yield _Listed(normalized(distribution.name), distribution.version or "", _groups(parser))
 
 
-def _listed_one_by_one(folder: str) -> Iterator[_Listed]:
-    """The same for a folder with a file that can't be parsed, which is a problem if it is a plugin's."""
-    from pathlib import Path
+def _listed_in_metadata(folder: os.DirEntry[str], parser: configparser.ConfigParser) -> Iterator[_Listed]:
+    """The distribution that a folder describes, if it has entry points."""
+    distribution = entrypoints.Distribution.from_name_version(folder.name.rpartition(".")[0])
+    name, version = normalized(distribution.name), distribution.version or ""
+    content, groups = b"", {}
+    try:
+        with open(f"{folder.path}/entry_points.txt", "rb") as file:  # noqa: PTH123
+            content = file.read()
+        if b"pegboard" in content.lower():
+            parser.clear()
+            parser.read_string(content.decode("utf-8"), source="entry_points.txt")
+            groups = _groups(parser)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        if content or "pegboard" in name:
+            problem = f"its entry_points.txt can't be read: {' '.join(str(error).split())}"
+            yield _Listed(name, version, {ENTRY_POINT_GROUP: {}}, problem)
+    else:
+        yield _Listed(name, version, groups)
 
-    files = [file for kind in ("dist", "egg") for file in Path(folder).glob(f"*.{kind}-info/entry_points.txt")]
-    for file in sorted(files):
-        distribution = entrypoints.Distribution.from_name_version(file.parent.stem)
-        name, version = normalized(distribution.name), distribution.version or ""
-        parser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",))
-        content = b""
-        try:
-            content = file.read_bytes()
-            parser.read_string(content.decode("utf-8"), source=file.name)
-        except (OSError, UnicodeDecodeError, configparser.Error) as error:
-            if b"pegboard" in content or "pegboard" in name:
-                problem = f"its entry_points.txt can't be read: {' '.join(str(error).split())}"
-                yield _Listed(name, version, {ENTRY_POINT_GROUP: {}}, problem)
-        else:
-            yield _Listed(name, version, _groups(parser))
+
+def _new_parser() -> configparser.ConfigParser:
+    # No section is called "", so none stands for the others: what one file says must not come up in the next.
+    parser: configparser.ConfigParser = entrypoints.CaseSensitiveConfigParser(delimiters=("=",), default_section="")
+    return parser
 
 
 def _groups(parser: configparser.ConfigParser) -> dict[str, dict[str, str]]:
-    return {group: dict(parser.items(group, raw=True)) for group in parser.sections()}
+    """The groups that are ours, or were meant to be."""
+    groups = [group for group in parser.sections() if _LOOKS_MEANT.fullmatch(group)]
+    return {group: dict(parser.items(group, raw=True)) for group in groups}
 
 
 def _with_exact_name(folder: str, listed: _Listed) -> _Listed:

@@ -95,8 +95,11 @@ class Registry:
 
     def misnamed(self) -> list[str]:
         """One line for each name in `PEGBOARD_DISABLE` that is no installed plugin."""
+        off = settings.disabled_for_this_call()
+        if not off:
+            return []
         installed = {normalized(name) for p in self.plugins for name in (p.distribution, p.entry.name)} | {"*"}
-        unknown = sorted(settings.disabled_for_this_call() - installed)
+        unknown = sorted(off - installed)
         return [f"PEGBOARD_DISABLE names {name!r}, which is no installed plugin" for name in unknown]
 
     def of_kind(self, kind: str) -> list[Component]:
@@ -309,7 +312,7 @@ def _install_hint(packages: Sequence[str]) -> str:
 
 
 def _is_off(entry: PluginEntry, off: set[str]) -> bool:
-    return not off.isdisjoint({"*", normalized(entry.distribution), normalized(entry.name)})
+    return bool(off) and not off.isdisjoint({"*", normalized(entry.distribution), normalized(entry.name)})
 
 
 def _strict() -> bool:
