@@ -61,6 +61,29 @@ class LibraryTokenizer(Tokenizer):
         """The library's normalizer, pre-tokenizer, model and decoder for a vocabulary that has the special tokens."""
         raise NotImplementedError(f"{type(self).__name__} has no `build`")
 
+    def restore(self, model: Any, where: str) -> tokenizers.Tokenizer:
+        """The library's pipeline around the model of a saved `tokenizer.json`.
+
+        Override it where a model is more than a vocabulary, and check all that is taken from it.
+
+        Args:
+            model: the `model` of the parsed file, whatever that is.
+            where: the file, for messages.
+
+        Raises:
+            ArtifactError: the model is damaged.
+        """
+        return self.build(self.vocabulary_of(model, where))
+
+    @staticmethod
+    def vocabulary_of(model: Any, where: str) -> dict[str, int]:
+        """The vocabulary of a saved model: special tokens at their places, ids without a gap.
+
+        Raises:
+            ArtifactError: it is not so.
+        """
+        return _checked_vocabulary(model, where)
+
     @property
     def backend(self) -> tokenizers.Tokenizer:
         """The trained library object, set to truncate and to add special tokens; not to be changed.
@@ -78,7 +101,8 @@ class LibraryTokenizer(Tokenizer):
     def train(self, texts: Iterable[str] | pa.Array) -> None:
         """Learn the vocabulary from `texts`; see `Tokenizer.train`."""
         pieces = self.learn(texts)
-        self.use(self._built({piece: i for i, piece in enumerate([*SPECIAL_TOKENS, *pieces])}))
+        vocabulary = {piece: i for i, piece in enumerate([*SPECIAL_TOKENS, *pieces])}
+        self.use(_with_special_tokens(self.build(vocabulary)))
 
     def use(self, backend: tokenizers.Tokenizer) -> None:
         """Take a trained library tokenizer, and set it to truncate and to wrap as the options say.
@@ -151,13 +175,14 @@ class LibraryTokenizer(Tokenizer):
     def load(cls, folder: Path, options: Any) -> LibraryTokenizer:
         """Read `tokenizer.json` back; see `Tokenizer.load`.
 
-        Only the vocabulary is taken from the file. The pipeline around it is built from the options, and the file must
-        describe the same one: a file that was tampered with is never run.
+        Only what `restore` takes from the model comes from the file. The pipeline around it is built from the options,
+        and the file must describe the same one: a file that was tampered with is never run.
         """
         file = folder / "tokenizer.json"
         stored = read_json(file)
         tokenizer = cls(options)
-        tokenizer.use(tokenizer._built(_checked_vocabulary(stored, file)))
+        backend = tokenizer.restore(stored.get("model") if isinstance(stored, dict) else None, str(file))
+        tokenizer.use(_with_special_tokens(backend))
         built = json.loads(tokenizer.backend.to_str())
         different = [key for key in {**built, **stored} if not _agrees(stored.get(key, ...), built.get(key, ...))]
         if different:
@@ -174,10 +199,10 @@ class LibraryTokenizer(Tokenizer):
             raise UsageError("the tokenizer has no vocabulary yet", hint="train it or load one first")
         return self._trained
 
-    def _built(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:
-        backend = self.build(vocabulary)
-        backend.add_special_tokens(list(SPECIAL_TOKENS))
-        return backend
+
+def _with_special_tokens(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    backend.add_special_tokens(list(SPECIAL_TOKENS))
+    return backend
 
 
 def library_normalizer(options: TokenizerOptions, *more: Any) -> Any:
@@ -225,25 +250,20 @@ def _wrapping(backend: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
     return backend.encode("").ids, []
 
 
-def _checked_vocabulary(stored: Any, file: Path) -> dict[str, int]:
-    """The vocabulary of a parsed `tokenizer.json`: special tokens at their places, ids without a gap."""
-    model = stored.get("model") if isinstance(stored, dict) else None
+def _checked_vocabulary(model: Any, where: str) -> dict[str, int]:
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict):
-        raise ArtifactError("has no vocabulary", where=str(file))
+        raise ArtifactError("has no vocabulary", where=where)
     if not is_text(vocabulary):
-        raise ArtifactError("has a token that is not Unicode text", where=str(file))
+        raise ArtifactError("has a token that is not Unicode text", where=where)
     if not all(type(i) is int for i in vocabulary.values()):
-        raise ArtifactError("has an id that is no whole number", where=str(file))
+        raise ArtifactError("has an id that is no whole number", where=where)
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-        raise ArtifactError("has ids with gaps or ids that occur twice", where=str(file))
+        raise ArtifactError("has ids with gaps or ids that occur twice", where=where)
     wrong = [token for i, token in enumerate(SPECIAL_TOKENS) if vocabulary.get(token) != i]
     if wrong:
         expected = ", ".join(f"{token}={i}" for i, token in enumerate(SPECIAL_TOKENS))
-        raise ArtifactError(
-            f"the special tokens {', '.join(wrong)} have other ids than {expected}",
-            where=str(file),
-        )
+        raise ArtifactError(f"the special tokens {', '.join(wrong)} have other ids than {expected}", where=where)
     return vocabulary
 
 
