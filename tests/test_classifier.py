@@ -163,7 +163,6 @@ class TestTask:
         assert batch["attention_mask"].tolist() == [[1, 0, 0], [1, 1, 1]]
         assert batch["labels"].tolist() == [2, 0]
         assert split.lengths.tolist() == [3, 0, 1]
-        assert split.id_range() == (0, 8)
 
     def test_row_without_tokens_is_padding(self):
         split = EncodedSplit(from_lists([[]]), None, pad_id=0)

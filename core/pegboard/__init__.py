@@ -13,6 +13,7 @@ from pegboard.version import __version__
 if TYPE_CHECKING:
     from pegboard.api import build_tokenizer, components, load, load_dataset, train
     from pegboard.batching import bucketed_batches, sorted_batches
+    from pegboard.cache import Cache
     from pegboard.classifier import Classifier
     from pegboard.contracts.dataset import DatasetOptions, DatasetSource
     from pegboard.contracts.encoder import Encoder, EncoderOutput
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "pegboard.api": ("build_tokenizer", "components", "load", "load_dataset", "train"),
     "pegboard.batching": ("bucketed_batches", "sorted_batches"),
+    "pegboard.cache": ("Cache",),
     "pegboard.classifier": ("Classifier",),
     "pegboard.contracts.dataset": ("DatasetOptions", "DatasetSource"),
     "pegboard.contracts.encoder": ("Encoder", "EncoderOutput"),
@@ -73,6 +75,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "SPECIAL_TOKENS",
     "ArtifactError",
+    "Cache",
     "Classifier",
     "ComponentError",
     "ComponentSpec",

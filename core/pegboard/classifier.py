@@ -78,7 +78,7 @@ class Classifier:
 
     def logits(self, split: LabelledSplit) -> npt.NDArray[np.float32]:
         """Logits float32 [rows, labels] for a whole split."""
-        encoded = EncodedSplit(self.tokenizer.encode_batch(split.texts), None, self.tokenizer.pad_id)
+        encoded = EncodedSplit(self.tokenizer.encode_batch(split.texts.array()), None, self.tokenizer.pad_id)
         return predict_outputs(self._network, encoded)
 
     def evaluate(self, split: LabelledSplit) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:

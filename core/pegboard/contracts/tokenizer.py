@@ -7,7 +7,7 @@ on the `tokenizers` library and writes a standard `tokenizer.json`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -77,6 +77,8 @@ class Tokenizer(ABC):
     unk_id: int = 1
     max_length: int
 
+    trained: ClassVar[bool] = True
+    """whether it learns from texts; a tokenizer that comes with its vocabulary does not"""
     decodes: ClassVar[bool] = True
     """whether `decode` keeps the letters of a text in their order"""
     lossless: ClassVar[bool] = False
@@ -106,6 +108,14 @@ class Tokenizer(ABC):
         Raises:
             DataError: a text is missing or is not a Unicode string.
         """
+
+    def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts, block by block, as `encode_batch` gives them; memory stays bounded.
+
+        Raises:
+            DataError: a text is not a Unicode string.
+        """
+        return map(self.encode_batch, blocks)
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:

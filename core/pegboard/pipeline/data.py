@@ -18,11 +18,11 @@ from pegboard.recipe import Choice
 
 if TYPE_CHECKING:
     import datasets
-    import pyarrow as pa
 
     from pegboard.plugins.registry import Registry
+    from pegboard.text.texts import Texts
 
-__all__ = ["SPLITS", "LabelledData", "LabelledSplit", "load_data"]
+__all__ = ["SPLITS", "LabelledData", "LabelledSplit", "load_data", "load_splits"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -32,11 +32,11 @@ class LabelledSplit:
     """Texts and their labels.
 
     Attributes:
-        texts: Arrow `large_string`.
-        labels: int64 [rows].
+        texts: the texts; they need not fit into memory.
+        labels: int64 [rows]; -1 where the data have none.
     """
 
-    texts: pa.LargeStringArray
+    texts: Texts
     labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -46,14 +46,16 @@ class LabelledSplit:
 
 @dataclass(frozen=True)
 class LabelledData:
-    """The splits of a data set, the names of its labels, and a hash of all of it."""
+    """The splits of a data set, the names of its labels (none if it has no labels), and a hash of all of it."""
 
     splits: dict[str, LabelledSplit]
     label_names: tuple[str, ...]
     fingerprint: str
 
 
-def load_data(choice: Choice, registry: Registry, *, console: Console = silent, cut: bool = True) -> LabelledData:
+def load_data(
+    choice: Choice, registry: Registry, *, console: Console = silent, cut: bool = True, labelled: bool = True
+) -> LabelledData:
     """Load a data set, check it, and cut the splits it lacks from train.
 
     Args:
@@ -61,22 +63,32 @@ def load_data(choice: Choice, registry: Registry, *, console: Console = silent, 
         registry: the installed components.
         console: is told what was cut.
         cut: whether missing splits are cut from train.
+        labelled: whether the texts must have labels; without, nothing is cut.
 
     Raises:
         DataError: the data can't be used.
         ComponentError: the data set's plugin is broken.
     """
-    loaded = _load(choice, registry, console)
+    loaded = load_splits(choice, registry, console)
+    if not labelled and not any("label" in split.column_names for split in loaded.values()):
+        texts = {name: _checked_texts(split, name) for name, split in loaded.items()}
+        splits = {name: LabelledSplit(rows, np.full(len(rows), -1)) for name, rows in texts.items()}
+        return LabelledData(splits, (), _fingerprint(splits, ()))
     names = _label_names(loaded, choice.component.qualified_name)
     splits = {name: _checked(split, name, names) for name, split in loaded.items()}
-    if cut:
+    if cut and labelled:
         _check_train(splits, names, console)
         splits = _with_missing_splits(splits, choice.options, console)
     return LabelledData(splits, names, _fingerprint(splits, names))
 
 
-def _load(choice: Choice, registry: Registry, console: Console) -> dict[str, datasets.Dataset]:
-    """The splits that are used, in their usual order; a split of another name is left out, and that is said."""
+def load_splits(choice: Choice, registry: Registry, console: Console = silent) -> dict[str, datasets.Dataset]:
+    """What a data set has of the usual splits, in their usual order; any other is left out, with a note.
+
+    Raises:
+        DataError: the data can't be used, or have no split of a usual name.
+        ComponentError: the data set's plugin is broken.
+    """
     import datasets
 
     with blaming(choice.component):
@@ -122,32 +134,46 @@ def _label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str,
 
 
 def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> LabelledSplit:
-    """The split as Arrow and NumPy; refuses what can't be trained on, by row."""
-    import pyarrow.compute as pc
-
-    from pegboard.text.segments import as_arrow
-
-    table = split.with_format("arrow")[:]
-    if not len(table):
-        raise DataError("the split has no rows", where=name)
-    for column in ("text", "label"):
-        missing = table.column(column).is_null().to_numpy()
-        if missing.any():
-            raise DataError(f"the {column} is missing", where=f"{name}, row {missing.argmax()}")
-    try:
-        texts = as_arrow(table.column("text"))
-    except DataError as error:
-        raise DataError(error.what, where=f"{name}, column 'text'", hint=error.hint) from None
+    """The split's texts and labels; refuses what can't be trained on, by row."""
+    table = split.select_columns(["label"]).with_format("arrow")[:]
+    missing = table.column("label").is_null().to_numpy()
+    if missing.any():
+        raise DataError("the label is missing", where=f"{name}, row {missing.argmax()}")
     labels = table.column("label").to_numpy().astype(np.int64)
     outside = (labels < 0) | (labels >= len(label_names))
     if outside.any():
         row = int(outside.argmax())
         hint = "-1 often stands for a label kept secret: leave that split out" if labels[row] == -1 else None
         raise DataError(f"label {labels[row]} has no name", where=f"{name}, row {row}", hint=hint)
-    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
-    if blank.any():
-        raise DataError("the text is empty", where=f"{name}, row {blank.argmax()}", hint="remove the row or mend it")
-    return LabelledSplit(texts, labels)
+    return LabelledSplit(_checked_texts(split, name), labels)
+
+
+def _checked_texts(split: datasets.Dataset, name: str) -> Texts:
+    import pyarrow.compute as pc
+
+    from pegboard.text.segments import as_arrow
+    from pegboard.text.texts import Texts
+
+    if not len(split):
+        raise DataError("the split has no rows", where=name)
+    if "text" not in split.column_names:
+        raise DataError("the split has no column 'text'", where=name, hint=one_of("text", split.column_names))
+    texts = Texts.of_dataset(split)
+    first = 0
+    for chunk in texts.chunks():
+        if chunk.null_count:
+            row = first + int(chunk.is_null().to_numpy(zero_copy_only=False).argmax())
+            raise DataError("the text is missing", where=f"{name}, row {row}")
+        try:
+            checked = as_arrow(chunk)
+        except DataError as error:
+            raise DataError(error.what, where=f"{name}, column 'text'", hint=error.hint) from None
+        blank = pc.equal(pc.utf8_trim_whitespace(checked), "").to_numpy(zero_copy_only=False)
+        if blank.any():
+            row = first + int(blank.argmax())
+            raise DataError("the text is empty", where=f"{name}, row {row}", hint="remove the row or mend it")
+        first += len(chunk)
+    return texts
 
 
 def _check_train(splits: Mapping[str, LabelledSplit], names: Sequence[str], console: Console) -> None:
@@ -214,16 +240,6 @@ def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> s
     """A hash of texts, labels, their order and the labels' names; nothing else, so a copied file keeps it."""
     digest = hashlib.sha256(json.dumps(names).encode())
     for name, split in splits.items():
-        offsets, data = _offsets_and_bytes(split.texts)
-        digest.update(f"\n{name} {len(split)}\n".encode())
-        digest.update((offsets - offsets[0]).tobytes())
-        digest.update(data[offsets[0] : offsets[-1]])
+        digest.update(f"\n{name} {len(split)} {split.texts.fingerprint()}\n".encode())
         digest.update(split.labels.tobytes())
     return f"sha256:{digest.hexdigest()}"
-
-
-def _offsets_and_bytes(texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.int64], memoryview]:
-    """Where each text starts and ends in the column's bytes, and these bytes, uncopied; a slice shares them all."""
-    _, offsets, data = texts.buffers()
-    own = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return own, memoryview(data if data is not None else b"")

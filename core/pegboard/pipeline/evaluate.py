@@ -102,7 +102,7 @@ def write_predictions(
     label_names = pa.array(names)
     table = pa.table(
         {
-            "text": split.texts,
+            "text": split.texts.array(),
             "label": label_names.take(pa.array(split.labels)),
             "prediction": label_names.take(pa.array(probability.argmax(axis=-1))),
             **{f"probability_{name}": pa.array(probability[:, i]) for i, name in enumerate(names)},

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pegboard.artifact import save_model
+from pegboard.cache import Cache
 from pegboard.console import Console, silent
 from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.contracts.trainer import Trainer
 from pegboard.errors import RunError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.model import build_network, seed_everything
-from pegboard.pipeline.tokens import encode_split, train_tokenizer
+from pegboard.pipeline.tokens import encode_split, prepare_tokenizer
 from pegboard.recipe import Recipe
 from pegboard.tasks.classify import ClassificationData
 
@@ -38,18 +39,19 @@ class Parts:
 
 
 def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Console = silent) -> Parts:
-    """Train the tokenizer, encode the data, build network and trainer. Writes nothing.
+    """Train the tokenizer, encode the data, build network and trainer. Writes nothing but cache entries.
 
     Raises:
         RecipeError: the parts do not fit each other.
         ComponentError: one of them is broken.
     """
-    tokenizer = train_tokenizer(recipe["tokenizer"], registry, data)
-    encoded = ClassificationData(
-        encode_split(recipe["tokenizer"], tokenizer, data.splits["train"]),
-        encode_split(recipe["tokenizer"], tokenizer, data.splits["validation"]),
-        data.label_names,
+    cache, choice = Cache.open(console), recipe["tokenizer"]
+    tokenizer = prepare_tokenizer(choice, registry, data.splits["train"].texts, cache, console)
+    train, validation = (
+        encode_split(choice, registry, tokenizer, data.splits[split], cache, console)
+        for split in ("train", "validation")
     )
+    encoded = ClassificationData(train, validation, data.label_names)
     console.note(
         f"{len(encoded.train):,} training texts, {int(encoded.train.lengths.sum()):,} tokens, "
         f"vocabulary {tokenizer.vocab_size:,}, {len(data.label_names)} labels"

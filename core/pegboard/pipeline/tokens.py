@@ -1,46 +1,139 @@
-"""Step 2: a trained tokenizer, and the splits as ids."""
+"""Step 2: a trained tokenizer, and the splits as ids; both are kept in the cache."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pegboard.cache import Cache, checksum
+from pegboard.console import Console, silent
 from pegboard.contracts.tokenizer import Tokenizer
+from pegboard.errors import DataError
 from pegboard.pipeline.blame import blaming
-from pegboard.pipeline.data import LabelledData, LabelledSplit
+from pegboard.pipeline.data import LabelledSplit
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
+from pegboard.text.stored import open_ids, write_ids
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pegboard.plugins.registry import Registry
+    from pegboard.text.texts import Texts
 
-__all__ = ["encode_split", "train_tokenizer"]
+__all__ = ["encode_split", "prepare_tokenizer"]
+
+_IDS = "input_ids.arrow"
 
 
-def train_tokenizer(choice: Choice, registry: Registry, data: LabelledData) -> Tokenizer:
-    """Build the chosen tokenizer and train it on the train split.
+def prepare_tokenizer(
+    choice: Choice, registry: Registry, texts: Texts, cache: Cache, console: Console = silent
+) -> Tokenizer:
+    """The chosen tokenizer, trained on `texts`, or as an earlier process trained it on the same.
+
+    Args:
+        choice: the tokenizer component and its options.
+        registry: the installed components.
+        texts: those of the train split.
+        cache: where trained tokenizers are kept.
+        console: shows progress.
 
     Raises:
         ComponentError: the plugin is broken, or its factory gave something else than a tokenizer.
+        DataError: the texts hold nothing to learn from.
     """
+    factory: Any = registry.factory_of(choice.component)
     with blaming(choice.component):
-        tokenizer: Any = registry.factory_of(choice.component)(choice.options)
+        tokenizer = factory(choice.options)
         if not isinstance(tokenizer, Tokenizer):
             raise TypeError(f"the factory gave a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
-        tokenizer.train(data.splits["train"].texts)
-    return tokenizer
+        if not tokenizer.trained:
+            tokenizer.train(texts)
+            return tokenizer
+
+    def train(folder: Path) -> None:
+        with blaming(choice.component), console.progress("training the tokenizer", len(texts)) as progress:
+            tokenizer.train(texts.watched(progress.advance))
+            tokenizer.save(folder)
+
+    key = {**_identity(choice), "texts": texts.fingerprint()}
+    what = f"{choice.component.name} trained on {len(texts):,} texts"
+    folder = cache.folder("tokenizer", key, what, train, code=factory)
+    with blaming(choice.component, doing="to load what it saved"):
+        loaded = type(tokenizer).load(folder, choice.options)
+        if not isinstance(loaded, Tokenizer):
+            raise TypeError(f"load() gave a {type(loaded).__name__}, not a pegboard.Tokenizer")
+    return loaded
 
 
-def encode_split(choice: Choice, tokenizer: Tokenizer, split: LabelledSplit) -> EncodedSplit:
-    """The split as ids, with its labels.
+def encode_split(
+    choice: Choice,
+    registry: Registry,
+    tokenizer: Tokenizer,
+    split: LabelledSplit,
+    cache: Cache,
+    console: Console = silent,
+) -> EncodedSplit:
+    """The split as ids, with its labels; the ids are memory-mapped from the cache, encoded now if they are not there.
+
+    Args:
+        choice: the tokenizer component and its options.
+        registry: the installed components.
+        tokenizer: the trained tokenizer.
+        split: texts and labels.
+        cache: where ids are kept.
+        console: shows progress.
 
     Raises:
         ComponentError: the tokenizer breaks its contract, which an embedding would only notice as a bad index.
     """
-    with blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"):
-        encoded = EncodedSplit(tokenizer.encode_batch(split.texts), split.labels, tokenizer.pad_id)
-        if len(encoded) != len(split):
-            raise ValueError(f"it gave {len(encoded)} rows of ids for {len(split)} texts")
-        low, high = encoded.id_range()
+
+    def encode(folder: Path) -> None:
+        with (
+            blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"),
+            console.progress("encoding", len(split)) as progress,
+        ):
+            texts = split.texts.watched(progress.advance)
+            write_ids(folder / _IDS, _checked(tokenizer.encode_blocks(texts.blocks()), tokenizer, len(split)))
+
+    with blaming(choice.component, doing="to save"), tempfile.TemporaryDirectory() as saved:
+        tokenizer.save(Path(saved))
+        files = {file.name: checksum(file) for file in sorted(Path(saved).rglob("*")) if file.is_file()}
+    key = {**_identity(choice), "files": files, "texts": split.texts.fingerprint()}
+    what = f"{len(split):,} texts by {choice.component.name}"
+    folder = cache.folder("tokens", key, what, encode, code=registry.factory_of(choice.component))
+    ids = open_ids(folder / _IDS)
+    if len(ids.lengths) != len(split):
+        raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
+    return EncodedSplit(ids, split.labels, tokenizer.pad_id)
+
+
+def _identity(choice: Choice) -> dict[str, Any]:
+    """What a tokenizer's work depends on, but for the texts and the code."""
+    component = choice.component
+    return {
+        "tokenizer": component.qualified_name,
+        "version": component.version,
+        "options": choice.options.model_dump(mode="json"),
+    }
+
+
+def _checked(blocks: Iterator[pa.LargeListArray], tokenizer: Tokenizer, count: int) -> Iterator[pa.LargeListArray]:
+    """The blocks of ids, as they are; refuses ids that are none of the tokenizer's, and another number of rows."""
+    rows = 0
+    for block in blocks:
+        values = block.flatten().to_numpy()
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
         if low < 0 or high >= tokenizer.vocab_size:
             raise ValueError(f"it gave ids from {low} to {high}, but its vocab_size is {tokenizer.vocab_size}")
-    return encoded
+        lengths = block.value_lengths().to_numpy()
+        if int(np.max(lengths, initial=0)) > tokenizer.max_length:
+            raise ValueError(f"it gave {lengths.max()} ids for a text, but its max_length is {tokenizer.max_length}")
+        rows += len(block)
+        yield block
+    if rows != count:
+        raise ValueError(f"it gave {rows} rows of ids for {count} texts")

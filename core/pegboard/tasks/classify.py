@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pegboard.text.ragged import values_and_offsets
+from pegboard.text.stored import StoredIds, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,24 +24,22 @@ class EncodedSplit:
     """Ids and labels of one split; batches are made from the flat Arrow buffer without Python lists.
 
     Args:
-        input_ids: `large_list<int32>`.
+        input_ids: `large_list<int32>`, or ids that lie in a file.
         labels: int64 [rows], or `None` for texts without labels.
         pad_id: the id that fills a batch.
     """
 
-    def __init__(self, input_ids: pa.LargeListArray, labels: npt.NDArray[np.int64] | None, pad_id: int) -> None:
-        self._values, self._offsets = values_and_offsets(input_ids)
+    def __init__(
+        self, input_ids: pa.LargeListArray | StoredIds, labels: npt.NDArray[np.int64] | None, pad_id: int
+    ) -> None:
+        ids = input_ids if isinstance(input_ids, StoredIds) else stored(input_ids)
+        self._values, self._starts, self.lengths = ids
         self.labels = labels
         self._pad_id = pad_id
-        self.lengths: npt.NDArray[np.int64] = np.diff(self._offsets)
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.lengths)
-
-    def id_range(self) -> tuple[int, int]:
-        """The smallest and the largest id; 0 and 0 where there are none."""
-        return int(self._values.min(initial=0)), int(self._values.max(initial=0))
 
     def collate(self, rows: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` int64 [batch, time], and `labels` int64 [batch] where there are any.
@@ -54,7 +52,7 @@ class EncodedSplit:
         time = max(1, int(lengths.max(initial=0)))
         mask = np.arange(time) < lengths[:, None]
         ids = np.full(mask.shape, self._pad_id, np.int64)
-        positions = self._offsets[rows][:, None] + np.arange(time)
+        positions = self._starts[rows][:, None] + np.arange(time)
         ids[mask] = self._values[positions[mask]]
         batch = {
             "input_ids": torch.from_numpy(ids),

@@ -33,6 +33,14 @@ _TEXTS = {
 _TIMES = ("at dawn", "at noon", "in the evening", "tonight")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither fill the user's cache nor find something in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PEGBOARD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 class TemporaryPlugin(NamedTuple):
     """A one-file plugin that is gone after the test.
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pegboard.errors import DataError
 
-__all__ = ["Segments", "as_arrow", "blocks", "segment", "segmented", "whole"]
+__all__ = ["Segments", "as_arrow", "blocks", "offsets_of", "segment", "segmented", "whole"]
 
 _SPACE = 0x20
 _BLOCK_BYTES = 32 * 2**20
@@ -102,7 +102,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def blocks(texts: pa.LargeStringArray) -> Iterator[pa.LargeStringArray]:
     """`texts` in consecutive blocks of about 32 MiB, so that memory stays bounded."""
-    offsets = _offsets(texts)
+    offsets = offsets_of(texts)
     start = 0
     while start < len(texts):
         end = int(np.searchsorted(offsets, offsets[start] + _BLOCK_BYTES, side="right")) - 1
@@ -113,7 +113,9 @@ def blocks(texts: pa.LargeStringArray) -> Iterator[pa.LargeStringArray]:
 
 def segmented(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, context_free: bool) -> Iterator[Segments]:
     """`texts` block by block: cut after spaces, or each text whole unless `context_free`."""
-    for block in blocks(as_arrow(texts)):
+    from pegboard.text.texts import Texts
+
+    for block in texts.blocks() if isinstance(texts, Texts) else blocks(as_arrow(texts)):
         yield segment(block) if context_free else whole(block)
 
 
@@ -138,7 +140,7 @@ def segment(texts: pa.LargeStringArray) -> Segments:
         >>> segment(as_arrow(["to be or", "be to"])).distinct.to_pylist()
         ['to ', 'be ', 'or', 'to']
     """
-    offsets = _offsets(texts)
+    offsets = offsets_of(texts)
     data = texts.buffers()[2]
     flat = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] if data is not None else np.empty(0, np.uint8)
     starts_segment = np.zeros(len(flat) + 1, np.bool_)
@@ -150,7 +152,8 @@ def segment(texts: pa.LargeStringArray) -> Segments:
     return Segments(encoded.dictionary, encoded.indices.to_numpy(), np.searchsorted(borders, offsets))
 
 
-def _offsets(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+def offsets_of(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
+    """Where each text starts in the array's bytes, and where the last one ends, int64 [texts + 1], uncopied."""
     buffer = texts.buffers()[1]
     if buffer is None or len(texts) == 0:
         return np.zeros(1, np.int64)

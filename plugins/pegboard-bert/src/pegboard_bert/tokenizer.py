@@ -64,6 +64,7 @@ class PretrainedTokenizer(LibraryTokenizer):
         ['[CLS]', 'una', '##ffa', '##ble', '[SEP]']
     """
 
+    trained: ClassVar[bool] = False
     decodes: ClassVar[bool] = False  # many checkpoints fold case and strip accents
 
     def __init__(self, options: PretrainedOptions, files: TokenizerFiles | None = None) -> None:

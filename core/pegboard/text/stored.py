@@ -1,0 +1,69 @@
+"""Ids of many texts in an Arrow file: written block by block, read through a memory map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pegboard.text.ragged import Ids, values_and_offsets
+
+__all__ = ["StoredIds", "open_ids", "stored", "write_ids"]
+
+_SCHEMA = pa.schema([pa.field("input_ids", pa.large_list(pa.int32()), nullable=False)])
+
+
+class StoredIds(NamedTuple):
+    """The ids of texts, wherever they lie.
+
+    Attributes:
+        values: int32, in which row i is `values[starts[i] : starts[i] + lengths[i]]`; bytes between rows mean nothing.
+        starts: int64 [rows].
+        lengths: int64 [rows].
+    """
+
+    values: Ids
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+
+
+def stored(ids: pa.LargeListArray) -> StoredIds:
+    """Ids that are in memory.
+
+    Example:
+        >>> stored(pa.array([[7], [8, 9]], pa.large_list(pa.int32()))).lengths
+        array([1, 2])
+    """
+    values, offsets = values_and_offsets(ids)
+    return StoredIds(values, offsets[:-1], np.diff(offsets))
+
+
+def write_ids(file: Path, blocks: Iterable[pa.LargeListArray]) -> None:
+    """Write blocks of ids, `large_list<int32>`, as an Arrow IPC stream with the column `input_ids`.
+
+    `datasets.Dataset.from_file` and `pyarrow.ipc.open_stream` read it as well.
+    """
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as stream:
+        for block in blocks:
+            stream.write_batch(pa.record_batch([block], schema=_SCHEMA))
+
+
+def open_ids(file: Path) -> StoredIds:
+    """The ids that `write_ids` wrote, as views of the memory-mapped file: nothing is read before it is used."""
+    mapped = pa.memory_map(str(file)).read_buffer()
+    whole = np.frombuffer(mapped, np.int32, len(mapped) // 4)
+    starts, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    with pa.ipc.open_stream(mapped) as batches:
+        for batch in batches:
+            ids = batch.column(0)
+            offsets = ids.offsets.to_numpy()
+            values = ids.values.buffers()[1]
+            # Arrow aligns its buffers, so every block's values lie at a whole number of int32 from the file's start.
+            first = (values.address - mapped.address) // 4 if values is not None else 0
+            starts.append(offsets[:-1] + first)
+            lengths.append(np.diff(offsets))
+    return StoredIds(whole, np.concatenate(starts), np.concatenate(lengths))
