@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
     from pegboard.text.texts import Texts
 
-__all__ = ["SPLITS", "LabelledData", "LabelledSplit", "load_data", "load_splits"]
+__all__ = ["SPLITS", "LabelledData", "LabelledSplit", "label_names", "load_data", "load_splits"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -74,7 +74,7 @@ def load_data(
         texts = {name: _checked_texts(split, name) for name, split in loaded.items()}
         splits = {name: LabelledSplit(rows, np.full(len(rows), -1)) for name, rows in texts.items()}
         return LabelledData(splits, (), _fingerprint(splits, ()))
-    names = _label_names(loaded, choice.component.qualified_name)
+    names = label_names(loaded, choice.component.qualified_name)
     splits = {name: _checked(split, name, names) for name, split in loaded.items()}
     if cut and labelled:
         _check_train(splits, names, console)
@@ -112,7 +112,16 @@ def load_splits(choice: Choice, registry: Registry, console: Console = silent) -
     return used
 
 
-def _label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, ...]:
+def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, ...]:
+    """The names of the labels, the same in all splits.
+
+    Args:
+        loaded: what `load_splits` gave.
+        who: the data set, for the message of an error.
+
+    Raises:
+        DataError: a split lacks a column, its labels are no ClassLabel, or the splits disagree.
+    """
     named: dict[str, list[str]] = {}
     for name, split in loaded.items():
         for column in ("text", "label"):

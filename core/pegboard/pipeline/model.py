@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
     from pegboard.tasks.network import ClassifierNetwork
 
-__all__ = ["build_network", "seed_everything"]
+__all__ = ["build_encoder", "build_network", "seed_everything"]
 
 
 def seed_everything(seed: int) -> None:
@@ -57,7 +57,7 @@ def build_network(
         ComponentError: the encoder's plugin is broken.
         RecipeError: tokenizer and encoder do not fit.
     """
-    encoder = _build_encoder(choice, registry, vocab, saved)
+    encoder = build_encoder(choice, registry, vocab, saved)
     if encoder.max_length is not None and vocab.max_length > encoder.max_length:
         raise RecipeError(
             f"{vocab.max_length} tokens are more than the encoder {choice.component.name!r} can take",
@@ -80,7 +80,12 @@ def build_network(
     )
 
 
-def _build_encoder(choice: Choice, registry: Registry, vocab: VocabInfo, saved: Path | None) -> Any:
+def build_encoder(choice: Choice, registry: Registry, vocab: VocabInfo, saved: Path | None = None) -> Any:
+    """The encoder alone; with a folder of a saved model its architecture only.
+
+    Raises:
+        ComponentError: the plugin is broken, or what it gave is no encoder.
+    """
     factory: Any = registry.factory_of(choice.component)
     hint = "it is called with (options, vocab), and has hidden_size and max_length; --debug shows where it failed"
     with blaming(choice.component, hint=hint):
