@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
     from pegboard.text.pieces import PieceTokenizer
     from pegboard.text.vocabulary import count_pieces, most_frequent
+    from pegboard.tokenizing.api import compare_tokenizers, show_tokens, tokenize
 
 _HOMES = {
     "pegboard.api": ("build_tokenizer", "components", "load", "load_dataset", "train"),
@@ -69,6 +70,7 @@ _HOMES = {
     "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
     "pegboard.text.pieces": ("PieceTokenizer",),
     "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),
+    "pegboard.tokenizing.api": ("compare_tokenizers", "show_tokens", "tokenize"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -107,6 +109,7 @@ __all__ = [
     "atomic_write",
     "bucketed_batches",
     "build_tokenizer",
+    "compare_tokenizers",
     "components",
     "count_pieces",
     "hookimpl",
@@ -116,7 +119,9 @@ __all__ = [
     "most_frequent",
     "one_of",
     "read_backend",
+    "show_tokens",
     "sorted_batches",
+    "tokenize",
     "train",
 ]
 

@@ -75,7 +75,7 @@ def train(
         if kind not in TABLES or not key:
             raise TypeError(f"train() got an unexpected keyword argument {name!r}; options read tokenizer_vocab_size=…")
         document.setdefault(kind, {})[key] = value
-    registry = _open_registry(document["plugins"])
+    registry = open_registry(document["plugins"])
     resolved = resolve(document, registry)
     folder = Path(out) if out else default_folder(resolved)
     return run_recipe(resolved, registry, folder, overwrite=overwrite, console=console or Console())
@@ -104,7 +104,7 @@ def load(folder: str | Path, *, plugins: Iterable[str] = (), device: Any = None)
         >>> pegboard.load("runs/first").predict(["what a lovely day"])
         ['joy']
     """
-    return load_with(Path(folder), plugins, _open_registry, device)
+    return load_with(Path(folder), plugins, open_registry, device)
 
 
 def load_with(
@@ -128,7 +128,7 @@ def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[
         >>> [component.name for component in pegboard.components("tokenizer")]
         ['char', 'pretrained', 'word', 'wordpiece']
     """
-    registry = _open_registry(plugins)
+    registry = open_registry(plugins)
     return registry.of_kind(kind) if kind else registry.components
 
 
@@ -152,7 +152,7 @@ def build_tokenizer(name: str, *, plugins: Iterable[str] = (), **options: Any) -
     """
     from pegboard.options import check_options
 
-    registry = _open_registry(plugins)
+    registry = open_registry(plugins)
     component = registry.find("tokenizer", name)
     tokenizer: Tokenizer = registry.factory_of(component)(
         check_options(registry.options_of(component), options, table="tokenizer")
@@ -183,13 +183,13 @@ def load_dataset(
     from pegboard.contracts.dataset import with_label_text
     from pegboard.recipe import resolve_dataset
 
-    registry = _open_registry(plugins)
+    registry = open_registry(plugins)
     choice = resolve_dataset({"dataset": {"name": reference, **options}}, registry)
     loaded: datasets.DatasetDict = registry.factory_of(choice.component)(choice.options).load()
     return with_label_text(loaded) if label_text else loaded
 
 
-def _open_registry(files: Iterable[str] = ()) -> Registry:
+def open_registry(files: Iterable[str] = ()) -> Registry:
     """The installed components; warns of plugins that can't be loaded."""
     registry = Registry(files)
     registry.check_strictly()

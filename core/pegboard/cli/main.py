@@ -20,6 +20,11 @@ COMMANDS = {
     "train": ("pegboard.cli.train:train", "Train a classifier and report how good it is."),
     "evaluate": ("pegboard.cli.evaluate:evaluate", "Measure a trained classifier on labelled data."),
     "predict": ("pegboard.cli.predict:predict", "Label texts with a trained classifier."),
+    "tokenize": ("pegboard.cli.tokenize:tokenize", "Encode a whole data set, or show a text's tokens."),
+    "compare-tokenizers": (
+        "pegboard.cli.compare_tokenizers:compare_tokenizers",
+        "Measure tokenizers on the same data, side by side.",
+    ),
     "recipe": ("pegboard.cli.recipe:recipe", "Show, check or describe recipes."),
     "plugins": ("pegboard.cli.plugins:plugins", "List and manage plugins and their components."),
     "doctor": ("pegboard.cli.doctor:doctor", "What to paste into a bug report."),

@@ -1,0 +1,289 @@
+"""The figures of one tokenizer: trained on one column of texts, measured on another."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pegboard.contracts.tokenizer import Tokenizer
+from pegboard.errors import PegboardWarning
+from pegboard.pipeline.blame import blaming
+from pegboard.text.ragged import values_and_offsets
+from pegboard.text.texts import Texts
+from pegboard.tokenizing.words import Corpus
+
+if TYPE_CHECKING:
+    from pegboard.plugins.registry import Registry
+    from pegboard.recipe import Choice
+
+__all__ = [
+    "PERCENTILES",
+    "Speed",
+    "TokenizerFigures",
+    "encoded",
+    "measure",
+    "new_tokenizer",
+    "train_timed",
+    "without_limit",
+]
+
+PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
+_NO_LIMIT = 2**31 - 1
+_ENOUGH_SECONDS = 0.5
+_WORDS_AT_ONCE = 500_000
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How long something took, on this machine and just then.
+
+    Attributes:
+        bytes: UTF-8 bytes of text that were worked on.
+        seconds: wall-clock time.
+    """
+
+    bytes: int
+    seconds: float
+
+    @property
+    def megabytes_per_second(self) -> float:
+        """Millions of bytes of text in a second."""
+        return self.bytes / _MEGABYTE / max(self.seconds, 1e-9)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Bytes, seconds, and megabytes a second."""
+        return {**asdict(self), "megabytes_per_second": self.megabytes_per_second}
+
+
+@dataclass(frozen=True)
+class TokenizerFigures:
+    """What a tokenizer makes of texts that it has not seen.
+
+    Words are what white space separates. All counts of tokens but `lengths` leave out the special tokens around a
+    text; `lengths` are those that an encoder would see if nothing were cut.
+
+    Attributes:
+        vocab_size: number of ids.
+        tokens: of all texts.
+        tokens_per_word: the fertility: 1 where every word is a token.
+        characters_per_token: how much text a token carries.
+        unknown_rate: the share of tokens that are [UNK].
+        word_coverage: the share of words that, encoded by themselves, hold no [UNK].
+        distinct_word_coverage: the same where each different word counts once, however frequent.
+        character_coverage: the share of characters, without white space, that stand in such words.
+        mean_length: tokens of a text, special tokens included.
+        lengths: by percentile, `"5"` to `"99"`, and `"max"`: as many per cent of the texts have at most so many tokens.
+        lengths_cut_at: where the tokenizer cuts texts whatever it is told, so that `lengths` end there; else `None`.
+        max_length: the maximum that `truncated` refers to.
+        truncated: the share of texts that have more tokens than that.
+        training: how long it took to train, `None` where there was nothing to learn.
+        encoding: how long it took to encode, with nothing known of the texts before.
+    """
+
+    vocab_size: int
+    tokens: int
+    tokens_per_word: float
+    characters_per_token: float
+    unknown_rate: float
+    word_coverage: float
+    distinct_word_coverage: float
+    character_coverage: float
+    mean_length: float
+    lengths: dict[str, int]
+    lengths_cut_at: int | None
+    max_length: int
+    truncated: float
+    training: Speed | None
+    encoding: Speed
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, as a document holds them."""
+        return {
+            **asdict(self),
+            "training": self.training.to_dict() if self.training else None,
+            "encoding": self.encoding.to_dict(),
+        }
+
+
+def new_tokenizer(choice: Choice, registry: Registry) -> Tokenizer:
+    """The chosen tokenizer, not trained.
+
+    Raises:
+        ComponentError: the plugin is broken, or its factory gave something else than a tokenizer.
+    """
+    with blaming(choice.component):
+        tokenizer: Any = registry.factory_of(choice.component)(choice.options)
+        if not isinstance(tokenizer, Tokenizer):
+            raise TypeError(f"the factory gave a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
+    return tokenizer
+
+
+def train_timed(tokenizer: Tokenizer, choice: Choice, texts: Texts, size: int) -> Speed | None:
+    """Train a tokenizer; gives the time it took, `None` where there was nothing to learn.
+
+    Args:
+        tokenizer: not trained.
+        choice: what it was built from, which is to blame for errors.
+        texts: to train on.
+        size: their UTF-8 bytes.
+    """
+    start = time.perf_counter()
+    with blaming(choice.component, doing="while it was trained"):
+        tokenizer.train(texts)
+    return Speed(size, time.perf_counter() - start) if tokenizer.trained else None
+
+
+def without_limit(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that cuts no text; the tokenizer itself where its `max_length` can't be changed."""
+    try:
+        twin = copy.copy(tokenizer)
+        twin.max_length = _NO_LIMIT
+    except Exception:
+        return tokenizer
+    return twin
+
+
+def encoded(tokenizer: Tokenizer, choice: Choice, texts: pa.LargeStringArray) -> pa.LargeListArray:
+    """The ids of texts; what a tokenizer does wrong is said to be its fault.
+
+    Raises:
+        ComponentError: it failed, or breaks its contract.
+    """
+    with blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"):
+        ids = tokenizer.encode_batch(texts)
+        if len(ids) != len(texts):
+            raise ValueError(f"it gave {len(ids)} rows of ids for {len(texts)} texts")
+    return ids
+
+
+def measure(
+    tokenizer: Tokenizer,
+    choice: Choice,
+    texts: Texts,
+    corpus: Corpus,
+    *,
+    training: Speed | None = None,
+    more: Texts | None = None,
+    max_length: int | None = None,
+) -> TokenizerFigures:
+    """The figures of a trained tokenizer on texts.
+
+    Args:
+        tokenizer: trained.
+        choice: what it was built from.
+        texts: what it is measured on.
+        corpus: the same texts, counted.
+        training: the time it took to train.
+        more: texts to encode as well where `texts` are too few to take the time of; of these only the time counts.
+        max_length: what `truncated` refers to; by default the tokenizer's own maximum.
+    """
+    twin = without_limit(tokenizer)
+    [frame] = encoded(twin, choice, pa.array([""], pa.large_string())).to_pylist()
+    watch = _Watch(lambda block: encoded(twin, choice, block))
+    lengths: list[npt.NDArray[np.int32]] = []
+    unknown, longest = 0, ""
+    for block in texts.blocks():
+        values, offsets = values_and_offsets(watch(block))
+        unknown += int((values == tokenizer.unk_id).sum())
+        rows = np.diff(offsets).astype(np.int32)
+        if rows.max(initial=0) > max((part.max(initial=0) for part in lengths), default=0):
+            longest = block[int(rows.argmax())].as_py()
+        lengths.append(rows)
+    for block in (more or Texts.of([])).blocks(2**20):
+        if watch.seconds >= _ENOUGH_SECONDS:
+            break
+        watch(block)
+    every = np.concatenate(lengths) if lengths else np.zeros(0, np.int32)
+    tokens = int(every.sum(dtype=np.int64)) - len(frame) * len(every)
+    unknown -= frame.count(tokenizer.unk_id) * len(every)
+    limit = max_length or tokenizer.max_length
+    return TokenizerFigures(
+        vocab_size=tokenizer.vocab_size,
+        tokens=tokens,
+        tokens_per_word=tokens / max(1, corpus.words),
+        characters_per_token=corpus.characters / max(1, tokens),
+        unknown_rate=unknown / max(1, tokens),
+        **_coverage(lambda words: encoded(twin, choice, words), tokenizer.unk_id, frame, corpus),
+        mean_length=float(every.mean()) if len(every) else 0.0,
+        lengths=_percentiles(every),
+        lengths_cut_at=_own_limit(twin, tokenizer, choice, every, longest),
+        max_length=limit,
+        truncated=float((every > limit).mean()) if len(every) else 0.0,
+        training=training,
+        encoding=Speed(watch.bytes, watch.seconds),
+    )
+
+
+class _Watch:
+    """Encodes blocks of texts and adds up what that takes."""
+
+    def __init__(self, encode: Callable[[pa.LargeStringArray], pa.LargeListArray]) -> None:
+        self._encode = encode
+        self.bytes = 0
+        self.seconds = 0.0
+
+    def __call__(self, block: pa.LargeStringArray) -> pa.LargeListArray:
+        start = time.perf_counter()
+        ids = self._encode(block)
+        self.seconds += time.perf_counter() - start
+        self.bytes += pc.sum(pc.binary_length(block)).as_py() or 0
+        return ids
+
+
+def _percentiles(lengths: npt.NDArray[np.int32]) -> dict[str, int]:
+    if not len(lengths):
+        return {**{str(q): 0 for q in PERCENTILES}, "max": 0}
+    # A length that occurs, at most which so many per cent of the texts have.
+    values = np.percentile(lengths, PERCENTILES, method="inverted_cdf")
+    return {**{str(q): int(value) for q, value in zip(PERCENTILES, values, strict=True)}, "max": int(lengths.max())}
+
+
+def _coverage(
+    encode: Callable[[pa.LargeStringArray], pa.LargeListArray], unk_id: int, frame: list[int], corpus: Corpus
+) -> dict[str, float]:
+    allowed = frame.count(unk_id)
+    covered = np.zeros(len(corpus.distinct), np.bool_)
+    for start in range(0, len(corpus.distinct), _WORDS_AT_ONCE):
+        words = corpus.distinct[start : start + _WORDS_AT_ONCE]
+        values, offsets = values_and_offsets(encode(words))
+        before = np.concatenate([[0], np.cumsum(values == unk_id)])
+        covered[start : start + len(words)] = np.diff(before[offsets]) <= allowed
+    characters = pc.utf8_length(corpus.distinct).to_numpy() * corpus.counts
+    return {
+        "word_coverage": _share(corpus.counts, covered),
+        "distinct_word_coverage": _share(np.ones_like(corpus.counts), covered),
+        "character_coverage": _share(characters, covered),
+    }
+
+
+def _share(weights: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> float:
+    total = int(weights.sum())
+    return int(weights[chosen].sum()) / total if total else 1.0
+
+
+def _own_limit(
+    twin: Tokenizer, tokenizer: Tokenizer, choice: Choice, lengths: npt.NDArray[np.int32], longest: str
+) -> int | None:
+    """Where a tokenizer cuts although it was told not to; asked only when some text is suspiciously long."""
+    most = int(lengths.max(initial=0))
+    if most != tokenizer.max_length:
+        return None
+    doubled = pa.array([f"{longest} {longest}"], pa.large_string())
+    if len(encoded(twin, choice, doubled)[0]) > most:
+        return None
+    warnings.warn(
+        f"the tokenizer {choice.component.name!r} cuts every text at {most} tokens; its lengths end there",
+        PegboardWarning,
+        stacklevel=2,
+    )
+    return most
