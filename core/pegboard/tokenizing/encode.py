@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -217,22 +216,30 @@ def _bytes_of(texts: Texts) -> int:
 
 
 def _write_parquet(file: Path, split: EncodedSplit, label_names: tuple[str, ...]) -> None:
-    """`input_ids` list<int32>, and `label` int64 where there are labels; `datasets` reads the labels' names as well.
+    """`input_ids` list<int32>, and `label` int64 where there are labels.
 
     There is no attention mask, since nothing is padded: it would be all ones.
     """
     import pyarrow.parquet as pq
 
-    schema = pa.schema([pa.field("input_ids", pa.list_(pa.int32()), nullable=False)])
-    if label_names:
-        schema = schema.append(pa.field("label", pa.int64(), nullable=False))
-    with pq.ParquetWriter(file, schema.with_metadata(_features(label_names)), compression="zstd") as writer:
+    schema = _schema(label_names)
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for start, stop in _stretches(split.lengths):
-            columns = [_rows(split.ids, start, stop)]
+            columns = [_rows(split.ids, start, stop).cast(schema.field("input_ids").type)]
             if label_names:
                 assert split.labels is not None
                 columns.append(pa.array(split.labels[start:stop]))
             writer.write_table(pa.table(columns, schema=schema))
+
+
+def _schema(label_names: tuple[str, ...]) -> pa.Schema:
+    """The columns, with what the `datasets` library reads the names of the labels from."""
+    import datasets
+
+    features: dict[str, Any] = {"input_ids": datasets.Sequence(datasets.Value("int32"))}
+    if label_names:
+        features["label"] = datasets.ClassLabel(names=list(label_names))
+    return datasets.Features(features).arrow_schema
 
 
 def _rows(ids: StoredIds, start: int, stop: int) -> pa.ListArray:
@@ -240,16 +247,6 @@ def _rows(ids: StoredIds, start: int, stop: int) -> pa.ListArray:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     places = np.arange(int(offsets[-1])) + np.repeat(ids.starts[start:stop] - offsets[:-1], lengths)
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(ids.values[places]))
-
-
-def _features(label_names: tuple[str, ...]) -> dict[str, str]:
-    """What the `datasets` library reads the columns' types from."""
-    import datasets
-
-    features: dict[str, Any] = {"input_ids": datasets.Sequence(datasets.Value("int32"))}
-    if label_names:
-        features["label"] = datasets.ClassLabel(names=list(label_names))
-    return {"huggingface": json.dumps({"info": {"features": datasets.Features(features).to_dict()}})}
 
 
 def _stretches(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[int, int]]:
