@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     )
     from pegboard.files import atomic_folder, atomic_write
     from pegboard.hookspecs import hookimpl
+    from pegboard.inspection.api import inspect
+    from pegboard.inspection.inspection import Inspection
     from pegboard.options import Options
     from pegboard.pipeline.context import RunContext
     from pegboard.run import Run
@@ -63,6 +65,8 @@ _HOMES = {
     ),
     "pegboard.files": ("atomic_folder", "atomic_write"),
     "pegboard.hookspecs": ("hookimpl",),
+    "pegboard.inspection.api": ("inspect",),
+    "pegboard.inspection.inspection": ("Inspection",),
     "pegboard.options": ("Options",),
     "pegboard.pipeline.context": ("RunContext",),
     "pegboard.run": ("Run",),
@@ -86,6 +90,7 @@ __all__ = [
     "DatasetSource",
     "Encoder",
     "EncoderOutput",
+    "Inspection",
     "LibraryTokenizer",
     "Options",
     "PegboardError",
@@ -113,6 +118,7 @@ __all__ = [
     "components",
     "count_pieces",
     "hookimpl",
+    "inspect",
     "library_normalizer",
     "load",
     "load_dataset",

@@ -25,6 +25,7 @@ COMMANDS = {
         "pegboard.cli.compare_tokenizers:compare_tokenizers",
         "Measure tokenizers on the same data, side by side.",
     ),
+    "inspect": ("pegboard.cli.inspect:inspect", "What is in a data set, and what will go wrong with it."),
     "recipe": ("pegboard.cli.recipe:recipe", "Show, check or describe recipes."),
     "plugins": ("pegboard.cli.plugins:plugins", "List and manage plugins and their components."),
     "doctor": ("pegboard.cli.doctor:doctor", "What to paste into a bug report."),

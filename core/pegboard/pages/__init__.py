@@ -7,7 +7,7 @@ Nothing is loaded from elsewhere and nothing runs: a page has no script, and its
 from pegboard.pages.charts import Box, Mark, bar_chart, box_plot, histogram
 from pegboard.pages.html import Html, escaped, join, number, percent, tag
 from pegboard.pages.page import Section, page
-from pegboard.pages.parts import Callout, Figure, callouts, details, figures, paragraph, quote, table
+from pegboard.pages.parts import Callout, Figure, callouts, details, figures, paragraph, quotations, quote, table
 
 __all__ = [
     "Box",
@@ -28,6 +28,7 @@ __all__ = [
     "page",
     "paragraph",
     "percent",
+    "quotations",
     "quote",
     "table",
     "tag",

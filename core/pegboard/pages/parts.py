@@ -8,10 +8,12 @@ from typing import Literal, NamedTuple
 
 from pegboard.pages.html import Html, escaped, join, number, tag
 
-__all__ = ["Callout", "Figure", "callouts", "details", "figures", "paragraph", "quote", "table"]
+__all__ = ["Callout", "Figure", "callouts", "details", "figures", "paragraph", "quotations", "quote", "table"]
 
 _NUMBER = re.compile(r"(?:(?:&lt;|&gt;|[<>]) )?[-+]?[\d,.]+(?:e[-+]?\d+)?(?: ?[%x×]| [kMG]?B(?:/s)?)?|[–-]?")
 """What counts as a number: 12,345, 3.4, 5 %, 2.5x, 12 MB/s, and a dash or nothing where there is none."""
+
+_SHORT = 20
 
 
 class Figure(NamedTuple):
@@ -65,7 +67,7 @@ def callouts(items: Iterable[Callout]) -> Html:
 def _callout(item: Callout) -> Html:
     body = item.body if isinstance(item.body, Html) or not item.body else tag("p", item.body)
     advice = tag("p", tag("b", "What to do: "), item.advice, class_="advice") if item.advice else ""
-    return tag("div", tag("h3", item.title), body, advice, class_=f"callout {item.level}")
+    return tag("div", tag("h3", item.title), advice, body, class_=f"callout {item.level}")
 
 
 def details(title: object, *content: object, shown: bool = False) -> Html:
@@ -78,6 +80,14 @@ def quote(text: str, most: int = 300) -> Html:
     """A text of the data, at most `most` characters of it, in its own direction."""
     shown = text if len(text) <= most else text[: most - 1] + "…"
     return tag("q", shown, dir="auto")
+
+
+def quotations(items: Iterable[tuple[object, object]], most: int = 300) -> Html:
+    """Texts of the data, each with where it comes from at its left, or above it on a narrow screen."""
+    rows = []
+    for source, text in items:
+        rows += [tag("dt", source), tag("dd", text if isinstance(text, Html) else quote(str(text), most))]
+    return tag("dl", *rows, class_="quotations")
 
 
 def table(
@@ -102,14 +112,19 @@ def table(
 
     def cells(name: str, row: Sequence[object]) -> Html:
         scope = "col" if name == "th" else None
-        return tag(
-            "tr", *(tag(name, _cell(c), scope=scope, class_="n" if i in right else None) for i, c in enumerate(row))
-        )
+        classes = ("n" if i in right else "short" if _is_short(cell) else None for i, cell in enumerate(row))
+        made = (tag(name, _cell(cell), scope=scope, class_=c) for cell, c in zip(row, classes, strict=True))
+        return tag("tr", *made)
 
     head = tag("thead", cells("th", header))
     body = tag("tbody", *(cells("td", row) for row in rows))
     titled = tag("caption", caption) if caption else ""
     return tag("div", tag("table", titled, head, body), class_="scroll", tabindex=0)
+
+
+def _is_short(value: object) -> bool:
+    """Whether it is a word or two, which stay on one line."""
+    return not isinstance(value, Html) and len(str(value)) <= _SHORT
 
 
 def _cell(value: object) -> Html:

@@ -65,6 +65,13 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; white-space: nowra
 td { overflow-wrap: anywhere; min-width: 3.5rem; }
 th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.n { min-width: 0; }
+td.short { white-space: nowrap; }
+td > q { display: block; min-width: 14rem; }
+.quotations { display: grid; grid-template-columns: fit-content(16rem) 1fr; gap: .35rem 1rem; margin: .5rem 0 .9rem;
+  font-size: .95rem; }
+.quotations dt { color: var(--soft); font-size: .875rem; line-height: 1.65; overflow-wrap: anywhere; }
+.quotations dt b { color: var(--ink); font-weight: 600; }
+.quotations dd { margin: 0; min-width: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 tbody tr:last-child td { border-bottom: 0; }
 q { quotes: none; overflow-wrap: anywhere; white-space: pre-wrap; }
@@ -97,6 +104,8 @@ svg text.marked { fill: var(--warn); font-weight: 600; font-size: 13px; }
 @media (max-width: 34rem) {
   .rows { grid-template-columns: fit-content(6.5rem) 1fr auto; gap: .4rem .5rem; }
   section { border-radius: .5rem; }
+  .quotations { grid-template-columns: 1fr; gap: 0; }
+  .quotations dd { margin-bottom: .6rem; }
 }
 @media print { body { background: none; } section { break-inside: avoid; } nav { display: none; } }
 """
