@@ -77,6 +77,7 @@ def compare_tokenizers(
         registry,
         sentences=sentences,
         max_length=max_length,
+        asked_for=bool(tokenizers),
         console=console(),
     )
     if html_file:

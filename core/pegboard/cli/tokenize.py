@@ -95,7 +95,9 @@ def _show(
     request = request_of(registry, dataset, settings)
     chosen = choose_tokenizers_or_all(tokenizers, request, registry, console().note, BERT_FRAME)
     data = load_texts(request.dataset, registry, console())
-    shown = show_batches(data, request.name, chosen, registry, batch, cache=cache, console=console())
+    shown = show_batches(
+        data, request.name, chosen, registry, batch, cache=cache, asked_for=bool(tokenizers), console=console()
+    )
     if as_json:
         print_json({"dataset": request.name, "tokenizers": [one.to_dict() for one in shown]})
         return

@@ -116,7 +116,16 @@ def show_tokens(
     chosen = choose_tokenizers_or_all(_listed(tokenizers), request, registry, console.note, BERT_FRAME)
     data = load_texts(request.dataset, registry, console)
     with _cache(cache, console) as found:
-        return show_batches(data, request.name, chosen, registry, batch, cache=found, console=console)
+        return show_batches(
+            data,
+            request.name,
+            chosen,
+            registry,
+            batch,
+            cache=found,
+            asked_for=bool(tokenizers),
+            console=console,
+        )
 
 
 def compare_tokenizers(
@@ -170,7 +179,16 @@ def compare_tokenizers(
     chosen = choose_tokenizers_or_all(_listed(tokenizers), request, registry, console.note)
     data = load_texts(request.dataset, registry, console)
     data = with_test_split(data, request.dataset.options, request.name, console)
-    return compare(data, request.name, chosen, registry, sentences=shown, max_length=max_length, console=console)
+    return compare(
+        data,
+        request.name,
+        chosen,
+        registry,
+        sentences=shown,
+        max_length=max_length,
+        asked_for=bool(tokenizers),
+        console=console,
+    )
 
 
 def _listed(tokenizers: str | Sequence[str]) -> list[str]:

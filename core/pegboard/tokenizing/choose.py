@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pegboard.errors import PegboardError, RecipeError, UsageError
 from pegboard.options import as_document
@@ -21,9 +21,12 @@ __all__ = [
     "Request",
     "choose_tokenizers",
     "choose_tokenizers_or_all",
+    "each_that_works",
     "parse_tokenizer",
     "request_of",
 ]
+
+Result = TypeVar("Result")
 
 _TABLES = ("dataset", "tokenizer")
 _OPTIONS = re.compile(r":(?=[A-Za-z_]\w*=)")
@@ -186,6 +189,34 @@ def choose_tokenizers_or_all(
     if problems and not chosen:
         raise problems[0]
     return chosen or choose_tokenizers([], request.options, registry)
+
+
+def each_that_works(
+    tokenizers: Sequence[NamedTokenizer],
+    work: Callable[[NamedTokenizer], Result],
+    warn: Callable[[str], None],
+    *,
+    asked_for: bool,
+) -> list[Result]:
+    """What `work` gives for each tokenizer.
+
+    One that was not asked for by name must not spoil the rest: if it fails, it is left out, and `warn` is told.
+
+    Raises:
+        PegboardError: one that was asked for failed, or all did.
+    """
+    results, problems = [], []
+    for named in tokenizers:
+        try:
+            results.append(work(named))
+        except PegboardError as error:
+            if asked_for:
+                raise
+            problems.append(error)
+            warn(f"without the tokenizer {named.name}: {error.what}")
+    if problems and not results:
+        raise problems[0]
+    return results
 
 
 def _named(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard.console import Console, silent
 from pegboard.errors import DataError
 from pegboard.text.texts import Texts
+from pegboard.tokenizing.choose import NamedTokenizer, each_that_works
 from pegboard.tokenizing.measure import TokenizerFigures, measure, new_tokenizer, train_timed
 from pegboard.tokenizing.show import ShownTokens, show_texts
 from pegboard.tokenizing.words import Corpus, count_words
@@ -17,7 +18,6 @@ from pegboard.tokenizing.words import Corpus, count_words
 if TYPE_CHECKING:
     from pegboard.pipeline.data import LabelledData
     from pegboard.plugins.registry import Registry
-    from pegboard.tokenizing.choose import NamedTokenizer
 
 __all__ = ["ComparedTokenizer", "SplitSize", "TokenizerComparison", "compare", "sample_sentences"]
 
@@ -114,6 +114,7 @@ def compare(
     *,
     sentences: Sequence[str] = (),
     max_length: int | None = None,
+    asked_for: bool = True,
     console: Console = silent,
 ) -> TokenizerComparison:
     """Train each tokenizer on train and measure it on test; nothing comes from a cache, so that the speed is measured.
@@ -125,6 +126,7 @@ def compare(
         registry: the installed components.
         sentences: texts to show token by token; by default a fixed one and two of the test split.
         max_length: what counts as truncated; by default each tokenizer's own maximum.
+        asked_for: whether these tokenizers were named; else one that fails is left out.
         console: where a person reads along.
 
     Raises:
@@ -137,14 +139,16 @@ def compare(
     train, test = (Texts.of(data.splits[split].texts) for split in ("train", "test"))
     learned, measured = count_words(train), count_words(test)
     sentences = list(sentences) or sample_sentences(test)
-    compared = []
-    for named in tokenizers:
+
+    def measured_one(named: NamedTokenizer) -> ComparedTokenizer:
         console.note(f"{named.name}: training on {learned.rows:,} texts, measuring on {measured.rows:,}")
         tokenizer = new_tokenizer(named.choice, registry)
         training = train_timed(tokenizer, named.choice, train, learned.bytes)
         figures = measure(tokenizer, named.choice, test, measured, training=training, more=train, max_length=max_length)
         shown = tuple(show_texts(named, tokenizer, [sentence]) for sentence in sentences)
-        compared.append(ComparedTokenizer(named.name, named.facts(), figures, shown))
+        return ComparedTokenizer(named.name, named.facts(), figures, shown)
+
+    compared = each_that_works(tokenizers, measured_one, console.warn, asked_for=asked_for)
     return TokenizerComparison(
         dataset, data.fingerprint, SplitSize.of(learned), SplitSize.of(measured), tuple(compared)
     )

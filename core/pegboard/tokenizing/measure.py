@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +19,10 @@ import pyarrow.compute as pc
 
 from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.errors import PegboardWarning
+from pegboard.options import as_document, check_options
 from pegboard.pipeline.blame import blaming
-from pegboard.text.ragged import values_and_offsets
+from pegboard.text.library import LibraryTokenizer
+from pegboard.text.ragged import concatenate, values_and_offsets
 from pegboard.text.texts import Texts
 from pegboard.tokenizing.words import Corpus
 
@@ -30,6 +35,7 @@ __all__ = [
     "Speed",
     "TokenizerFigures",
     "encoded",
+    "encoded_blocks",
     "measure",
     "new_tokenizer",
     "train_timed",
@@ -40,6 +46,7 @@ PERCENTILES = (5, 25, 50, 75, 90, 95, 99)
 _NO_LIMIT = 2**31 - 1
 _ENOUGH_SECONDS = 0.5
 _WORDS_AT_ONCE = 500_000
+_SMALL_BLOCK = 2**20
 _MEGABYTE = 1e6
 
 
@@ -144,26 +151,53 @@ def train_timed(tokenizer: Tokenizer, choice: Choice, texts: Texts, size: int) -
 
 
 def without_limit(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy that cuts no text; the tokenizer itself where its `max_length` can't be changed."""
+    """The same trained tokenizer, but it cuts no text; the tokenizer itself where no such one can be had."""
     try:
-        twin = copy.copy(tokenizer)
-        twin.max_length = _NO_LIMIT
-    except Exception:
+        options = check_options(
+            type(tokenizer.options), {**as_document(tokenizer.options), "max_length": _NO_LIMIT}, table="tokenizer"
+        )
+        if isinstance(tokenizer, LibraryTokenizer):  # what it loads must have been saved with the same options
+            twin = copy.copy(tokenizer)
+            twin.options, twin.max_length = options, _NO_LIMIT
+            twin.use(type(tokenizer.backend).from_str(tokenizer.backend.to_str()))
+            return twin
+        with tempfile.TemporaryDirectory(prefix="pegboard-") as folder:
+            tokenizer.save(Path(folder))
+            return type(tokenizer).load(Path(folder), options)
+    except Exception:  # whatever a component may raise: it can still be measured as it is
         return tokenizer
-    return twin
 
 
 def encoded(tokenizer: Tokenizer, choice: Choice, texts: pa.LargeStringArray) -> pa.LargeListArray:
-    """The ids of texts; what a tokenizer does wrong is said to be its fault.
+    """The ids of a few texts, checked; see `encoded_blocks`."""
+    return concatenate(list(encoded_blocks(tokenizer, choice, [texts], len(texts))))
+
+
+def encoded_blocks(
+    tokenizer: Tokenizer, choice: Choice, blocks: Iterable[pa.LargeStringArray], count: int | None = None
+) -> Iterator[pa.LargeListArray]:
+    """The ids of blocks of texts; what a tokenizer does wrong is said to be its fault.
+
+    Args:
+        tokenizer: trained.
+        choice: what it was built from.
+        blocks: the texts.
+        count: how many texts these are, if that is known.
 
     Raises:
         ComponentError: it failed, or breaks its contract.
     """
+    rows = 0
     with blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"):
-        ids = tokenizer.encode_batch(texts)
-        if len(ids) != len(texts):
-            raise ValueError(f"it gave {len(ids)} rows of ids for {len(texts)} texts")
-    return ids
+        for ids in tokenizer.encode_blocks(blocks):
+            values, _ = values_and_offsets(ids)
+            low, high = int(values.min(initial=0)), int(values.max(initial=0))
+            if low < 0 or high >= tokenizer.vocab_size:
+                raise ValueError(f"it gave ids from {low} to {high}, but its vocab_size is {tokenizer.vocab_size}")
+            rows += len(ids)
+            yield ids
+        if count is not None and rows != count:
+            raise ValueError(f"it gave {rows} rows of ids for {count} texts")
 
 
 def measure(
@@ -189,20 +223,15 @@ def measure(
     """
     twin = without_limit(tokenizer)
     [frame] = encoded(twin, choice, pa.array([""], pa.large_string())).to_pylist()
-    watch = _Watch(lambda block: encoded(twin, choice, block))
     lengths: list[npt.NDArray[np.int32]] = []
-    unknown, longest = 0, ""
-    for block in texts.blocks():
-        values, offsets = values_and_offsets(watch(block))
+    unknown, watch = 0, _Watch()
+    for ids in watch.next_of(encoded_blocks(twin, choice, watch.seen(texts.blocks()), len(texts))):
+        values, offsets = values_and_offsets(ids)
         unknown += int((values == tokenizer.unk_id).sum())
-        rows = np.diff(offsets).astype(np.int32)
-        if rows.max(initial=0) > max((part.max(initial=0) for part in lengths), default=0):
-            longest = block[int(rows.argmax())].as_py()
-        lengths.append(rows)
-    for block in (more or Texts.of([])).blocks(2**20):
-        if watch.seconds >= _ENOUGH_SECONDS:
-            break
-        watch(block)
+        lengths.append(np.diff(offsets).astype(np.int32))
+    if more is not None:
+        for _ in watch.next_of(encoded_blocks(twin, choice, watch.seen(more.blocks(_SMALL_BLOCK), _ENOUGH_SECONDS))):
+            pass
     every = np.concatenate(lengths) if lengths else np.zeros(0, np.int32)
     tokens = int(every.sum(dtype=np.int64)) - len(frame) * len(every)
     unknown -= frame.count(tokenizer.unk_id) * len(every)
@@ -216,7 +245,7 @@ def measure(
         **_coverage(lambda words: encoded(twin, choice, words), tokenizer.unk_id, frame, corpus),
         mean_length=float(every.mean()) if len(every) else 0.0,
         lengths=_percentiles(every),
-        lengths_cut_at=_own_limit(twin, tokenizer, choice, every, longest),
+        lengths_cut_at=_own_limit(twin, tokenizer, choice, every, texts),
         max_length=limit,
         truncated=float((every > limit).mean()) if len(every) else 0.0,
         training=training,
@@ -225,19 +254,29 @@ def measure(
 
 
 class _Watch:
-    """Encodes blocks of texts and adds up what that takes."""
+    """Adds up the bytes that are encoded and the time that takes."""
 
-    def __init__(self, encode: Callable[[pa.LargeStringArray], pa.LargeListArray]) -> None:
-        self._encode = encode
+    def __init__(self) -> None:
         self.bytes = 0
         self.seconds = 0.0
 
-    def __call__(self, block: pa.LargeStringArray) -> pa.LargeListArray:
-        start = time.perf_counter()
-        ids = self._encode(block)
-        self.seconds += time.perf_counter() - start
-        self.bytes += pc.sum(pc.binary_length(block)).as_py() or 0
-        return ids
+    def seen(self, blocks: Iterable[pa.LargeStringArray], until: float = math.inf) -> Iterator[pa.LargeStringArray]:
+        """The blocks, counted; no more of them after so many seconds of work."""
+        for block in blocks:
+            if self.seconds >= until:
+                return
+            self.bytes += pc.sum(pc.binary_length(block)).as_py() or 0
+            yield block
+
+    def next_of(self, results: Iterator[pa.LargeListArray]) -> Iterator[pa.LargeListArray]:
+        """The results; only the time that passes until each is there counts."""
+        while True:
+            start = time.perf_counter()
+            result = next(results, None)
+            self.seconds += time.perf_counter() - start
+            if result is None:
+                return
+            yield result
 
 
 def _percentiles(lengths: npt.NDArray[np.int32]) -> dict[str, int]:
@@ -272,12 +311,13 @@ def _share(weights: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> flo
 
 
 def _own_limit(
-    twin: Tokenizer, tokenizer: Tokenizer, choice: Choice, lengths: npt.NDArray[np.int32], longest: str
+    twin: Tokenizer, tokenizer: Tokenizer, choice: Choice, lengths: npt.NDArray[np.int32], texts: Texts
 ) -> int | None:
     """Where a tokenizer cuts although it was told not to; asked only when some text is suspiciously long."""
     most = int(lengths.max(initial=0))
     if most != tokenizer.max_length:
         return None
+    [longest] = texts.take(np.array([lengths.argmax()]))
     doubled = pa.array([f"{longest} {longest}"], pa.large_string())
     if len(encoded(twin, choice, doubled)[0]) > most:
         return None

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
 from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer
-from pegboard.errors import UsageError
+from pegboard.errors import DataError, UsageError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.tokens import prepare_tokenizer
 from pegboard.text.library import LibraryTokenizer
 from pegboard.text.pieces import PieceTokenizer
 from pegboard.text.segments import as_arrow
+from pegboard.tokenizing.choose import NamedTokenizer, each_that_works
 from pegboard.tokenizing.data import train_split
 from pegboard.tokenizing.measure import encoded, without_limit
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pegboard.pipeline.data import LabelledData
     from pegboard.plugins.registry import Registry
     from pegboard.recipe import Choice
-    from pegboard.tokenizing.choose import NamedTokenizer
 
 __all__ = ["BERT_FRAME", "ShownText", "ShownTokens", "check_texts", "show_batches", "show_texts", "special_tokens_of"]
 
@@ -98,9 +98,16 @@ def check_texts(texts: Iterable[str], where: str) -> list[str]:
         DataError: one is not a Unicode string.
     """
     listed = [texts] if isinstance(texts, str) else list(texts)
-    as_arrow(listed)
-    if not listed or not all(listed):
-        raise UsageError("there is no text to show" if not listed else "a text is empty", where=where)
+    if not listed:
+        raise UsageError("there is no text", where=where)
+    for number, text in enumerate(listed, start=1):
+        place = where if len(listed) == 1 else f"{where}, text {number}"
+        try:
+            as_arrow([text])
+        except DataError as error:
+            raise DataError(error.what, where=place, hint=error.hint) from None
+        if not text:
+            raise UsageError("the text is empty", where=place)
     return listed
 
 
@@ -150,19 +157,31 @@ def show_batches(
     texts: Sequence[str],
     *,
     cache: Cache,
+    asked_for: bool = True,
     console: Console = silent,
 ) -> list[ShownTokens]:
     """Texts as each of several tokenizers sees them, trained on the train split or taken from the cache.
+
+    Args:
+        data: has the train split.
+        dataset: what to call the data.
+        tokenizers: which ones.
+        registry: the installed components.
+        texts: the batch.
+        cache: where trained tokenizers are kept.
+        asked_for: whether these tokenizers were named; else one that fails is left out.
+        console: where a person reads along.
 
     Raises:
         DataError: there is no train split, or nothing in it to learn from.
         ComponentError: a tokenizer is broken.
     """
     train = train_split(data, dataset).texts
-    return [
-        show_texts(named, prepare_tokenizer(named.choice, registry, train, cache, console), texts)
-        for named in tokenizers
-    ]
+
+    def shown(named: NamedTokenizer) -> ShownTokens:
+        return show_texts(named, prepare_tokenizer(named.choice, registry, train, cache, console), texts)
+
+    return each_that_works(tokenizers, shown, console.warn, asked_for=asked_for)
 
 
 def special_tokens_of(tokenizer: Tokenizer) -> dict[str, int]:
