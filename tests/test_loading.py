@@ -196,8 +196,7 @@ def test_a_command_that_needs_a_broken_component_names_it(site, component, toy_t
     assert cause in done.err
     assert "\n  -> " in done.err
     assert not (tmp_path / "run").exists()
-    if name != "factory-raises":
-        assert "upgrade or reinstall faulty, or `pegboard plugins disable faulty`" in done.err
+    assert "`pegboard plugins disable faulty`" in done.err
 
 
 def test_a_command_that_does_not_need_a_broken_component_works(site, component, toy_training, tmp_path, cli):
@@ -211,8 +210,9 @@ def test_a_component_that_exits_is_no_success(site, component, toy_training, tmp
     quitter = "import sys\nclass X:\n    def __init__(self, *_): sys.exit(0)"
     site.add("quits", component("encoder", "x", factory="quitter:X"), quitter=quitter)
     done = cli(*toy_training, "--encoder", "x", "--out", tmp_path / "run")
-    assert done.code == 1
-    assert "error: a component called sys.exit(0)" in done.err
+    assert done.code == 3
+    assert "error: the encoder 'x' of quits 1.0 failed: it called sys.exit(0)\n" in done.err
+    assert "upgrade quits, or choose another encoder; `pegboard plugins disable quits`" in done.err
 
 
 def test_two_distributions_may_not_register_one_module(site):
@@ -286,7 +286,8 @@ def test_a_life_cycle_hook_that_raises_is_reported_once_and_ignored(site, toy_tr
     lines = done.err.splitlines()
     assert len(lines) == 3  # of two epochs, the first
     for line, name in zip(lines, ("run_started", "epoch_finished", "run_finished"), strict=True):
-        assert line.startswith(f"warning: tracker:tracker failed in pegboard_{name}: ")
+        assert line.startswith(f"warning: the plugin tracker 1.0 failed in pegboard_{name}: ")
+        assert line.endswith(" (`pegboard plugins disable tracker` to silence this)")
     assert notes.read_text() == "xxxx"
 
 

@@ -18,7 +18,7 @@ import click
 from pegboard.cli.common import console, table
 from pegboard.cli.lazy import Command
 from pegboard.errors import ComponentError, RunError, UsageError
-from pegboard.plugins.discovery import discover
+from pegboard.plugins.discovery import discover, folders_of
 from pegboard.plugins.installed import distribution_to_remove, installed_from, is_installed
 
 __all__ = ["install", "installer", "uninstall"]
@@ -60,19 +60,20 @@ def uninstall(packages: tuple[str, ...], yes: bool) -> None:
     """
     _refuse_options(packages)
     names = list(dict.fromkeys(map(distribution_to_remove, packages)))
-    command = [*installer("uninstall"), *names]
     if not yes:
         if not _somebody_is_there():
             raise UsageError(f"nobody is there to confirm that {', '.join(names)} is to be removed", hint="give --yes")
         if not click.confirm(f"Remove {', '.join(names)}?", err=True):
             raise click.exceptions.Exit(1)
-    _run(command, failed=f"{', '.join(names)} could not be removed")
-    left = sorted(set(names) & set(_versions()))
-    if left:
-        raise RunError(
-            f"{', '.join(left)} is still there",
-            hint="it was put on the path by other means, or stands on it twice; remove it by hand",
-        )
+    places = _places(names)
+    while places:
+        _run([*installer("uninstall"), *places], failed=f"{', '.join(places)} could not be removed")
+        before, places = places, _places(names)
+        if any(len(places[name]) >= len(before[name]) for name in places):
+            raise RunError(
+                "; ".join(f"{name} is still there, in {', '.join(folders)}" for name, folders in places.items()),
+                hint="it was put on the path by other means; remove it by hand",
+            )
     click.echo(f"removed {', '.join(names)}")
 
 
@@ -136,6 +137,13 @@ def _run(command: list[str], *, failed: str) -> None:
 def _versions() -> dict[str, str]:
     importlib.invalidate_caches()
     return {entry.distribution: entry.version for entry in discover()}
+
+
+def _places(names: Sequence[str]) -> dict[str, list[str]]:
+    """Of those that are there, where; an installer removes one copy at a time of what stands on the path twice."""
+    importlib.invalidate_caches()
+    found = {name: folders_of(name) for name in names}
+    return {name: folders for name, folders in found.items() if folders}
 
 
 def _distribution_of(package: str) -> str | None:

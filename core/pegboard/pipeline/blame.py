@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pegboard.errors import ComponentError, PegboardError, RunError
-from pegboard.plugins.loading import Component
+from pegboard.plugins.loading import Component, in_one_line
 
 __all__ = ["blaming"]
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_STOPPED_BY_SIGTERM = 128 + 15
 
 
 @contextmanager
 def blaming(component: Component, *, doing: str = "", hint: str = "run with --debug to see where") -> Iterator[None]:
     """Turn an unexpected exception into an error that names the component at work.
 
-    Errors of Pegboard pass, since they say already what to do.
+    Errors of Pegboard pass, since they say already what to do, and so does being interrupted or told to stop.
 
     Args:
         component: what is at work.
         doing: what it is doing, if "failed" alone says too little.
-        hint: what to do about it.
+        hint: what to do about it; how to do without the component is added.
 
     Raises:
         RunError: memory or disk ran out, which is nobody's fault.
@@ -31,19 +32,29 @@ def blaming(component: Component, *, doing: str = "", hint: str = "run with --de
     """
     try:
         yield
-    except PegboardError:
+    except (PegboardError, KeyboardInterrupt, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # extensions written in Rust panic with one that is no Exception
+        if isinstance(error, SystemExit) and error.code == _STOPPED_BY_SIGTERM:
+            raise
+        cause = in_one_line(error) if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
         who = f"the {component.kind} {component.name!r} of {component.distribution} {component.version}"
-        what = f"{who} failed{doing and f' {doing}'}: {type(error).__name__}: {error}"
+        what = f"{who} failed{doing and f' {doing}'}: {cause}"
         if _out_of_memory(error):
             raise RunError(what, hint="make the batches, the texts or the model smaller") from error
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise RunError(what, hint="free some space; what was complete is untouched") from error
-        raise ComponentError(what, hint=hint) from error
+        raise ComponentError(what, hint=f"{hint}; {_way_out(component)}") from error
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _way_out(component: Component) -> str:
+    if component.source:
+        return f"mend {component.source}, or choose another {component.kind}"
+    name = component.distribution
+    return f"upgrade {name}, or choose another {component.kind}; `pegboard plugins disable {name}` switches it off"
+
+
+def _out_of_memory(error: BaseException) -> bool:
     # torch has a type of its own for GPUs only; on a CPU it is a RuntimeError whose text says so.
     return (
         isinstance(error, MemoryError)

@@ -16,6 +16,8 @@ __all__ = ["code_version"]
 _OF_THE_CORE = ("numpy", "pyarrow", "tokenizers")
 """Libraries whose versions count, of those that the core uses, for what components make of texts."""
 
+_SITES = frozenset({"site-packages", "dist-packages"})
+
 
 def code_version(component: Any) -> dict[str, str]:
     """The versions of the packages that a class or function uses, or hashes of their sources.
@@ -74,8 +76,11 @@ def _sources(package: str) -> list[Path]:
 
 
 def _is_installed(file: Path) -> bool:
+    file = file.resolve()
+    if not _SITES.isdisjoint(file.parts):  # an environment may see another one's packages
+        return True
     folders = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
-    return any(folder in file.resolve().parents for folder in folders)
+    return any(folder in file.parents for folder in folders)
 
 
 def _hash(files: list[Path]) -> str:

@@ -14,7 +14,7 @@ import entrypoints
 
 from pegboard.hookspecs import ENTRY_POINT_GROUP, HOOK_API
 
-__all__ = ["PluginEntry", "discover", "normalized"]
+__all__ = ["PluginEntry", "discover", "folders_of", "normalized"]
 
 _GROUP = re.compile(r"pegboard\.plugins\.v(\d+)")
 _LOOKS_MEANT = re.compile(r"pegboard([._-]?plugins?([._-].*)?)?", re.IGNORECASE)
@@ -74,6 +74,15 @@ def discover(path: Sequence[str] | None = None) -> list[PluginEntry]:
                 found += _entries(exact)
             seen |= {listed.name, exact.name}
     return sorted(found, key=lambda entry: (entry.distribution, entry.name))
+
+
+def folders_of(distribution: str) -> list[str]:
+    """The folders of the path in which a plugin's distribution stands; the first is the one that counts."""
+    return [
+        folder
+        for folder in dict.fromkeys(map(str, sys.path))
+        if any(distribution in (listed.name, _with_exact_name(folder, listed).name) for listed in _listed(folder))
+    ]
 
 
 class _Listed(NamedTuple):

@@ -67,6 +67,11 @@ class Plugin:
     deprecations: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """`distribution:entry point`, under which pluggy knows it."""
+        return _name_of(self.entry)
+
+    @property
     def distribution(self) -> str:
         """The distribution that carries it."""
         return self.entry.distribution
@@ -110,7 +115,7 @@ class Plugins:
                 self.manager.unregister(registered)
             trace = "" if isinstance(error, InvalidPluginError) else traceback.format_exc()
             return Plugin(entry, "broken", reason=in_one_line(error), traceback=trace)
-        self._names[id(namespace)] = f"{entry.distribution}:{entry.name}"
+        self._names[id(namespace)] = _name_of(entry)
         self._claimed |= {_claim(component) for component in components}
         return Plugin(entry, "ok", components=components, hooks=tuple(sorted(hooks)), deprecations=deprecations)
 
@@ -133,7 +138,7 @@ class Plugins:
             raise InvalidPluginError(f"the module {entry.module} is registered already, by {other}")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.manager.register(namespace, name=f"{entry.distribution}:{entry.name}")
+            self.manager.register(namespace, name=_name_of(entry))
         return tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
     def _hooks_of(self, namespace: object) -> dict[str, list[pluggy.HookImpl]]:
@@ -215,6 +220,10 @@ def _specs_of(hook: str, returned: Any) -> Iterator[ComponentSpec]:
         if not isinstance(spec, ComponentSpec):
             raise InvalidPluginError(f"{hook} must return ComponentSpecs, not a {type(spec).__name__}")
         yield spec
+
+
+def _name_of(entry: PluginEntry) -> str:
+    return f"{entry.distribution}:{entry.name}"
 
 
 def _claim(component: Component) -> tuple[str, str, str]:

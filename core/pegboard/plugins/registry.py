@@ -79,7 +79,7 @@ class Registry:
         """One line for each plugin that can't be loaded, and for each name in `PEGBOARD_DISABLE` that is none."""
         left_out = [
             f"the plugin {plugin.distribution} {plugin.version} is {plugin.state} and was left out: {plugin.reason}"
-            + ("" if plugin.entry.source else f" (`pegboard plugins disable {plugin.distribution}` to silence this)")
+            + _to_silence(plugin)
             for plugin in self.plugins
             if plugin.state in ("broken", "incompatible")
         ]
@@ -223,7 +223,9 @@ class Registry:
                 raise error
             if (name, hook) not in self._reported:
                 self._reported.add((name, hook))
-                warnings.warn(f"{name} failed in {hook}: {in_one_line(error)}", PegboardWarning, stacklevel=2)
+                plugin = next(p for p in self.plugins if p.name == name)
+                text = f"the plugin {plugin.distribution} {plugin.version} failed in {hook}: {in_one_line(error)}"
+                warnings.warn(text + _to_silence(plugin), PegboardWarning, stacklevel=2)
 
     def _imported(self, component: Component, reference: str) -> Any:
         module, _, attribute = reference.partition(":")
@@ -292,10 +294,17 @@ def broken(component: Component, cause: str) -> ComponentError:
 def cannot_load(plugin: Plugin) -> ComponentError:
     """The error for a plugin that is disabled, broken or made for another version."""
     name, hint = plugin.distribution, _mend(plugin.distribution, plugin.entry.source)
+    if plugin.state == "incompatible":
+        hint = f"do that, or `pegboard plugins disable {name}`"
     if plugin.state == "disabled":
         for_this_call = settings.disabled_for_this_call()
         hint = "change PEGBOARD_DISABLE" if _is_off(plugin.entry, for_this_call) else f"pegboard plugins enable {name}"
     return ComponentError(f"the plugin {name} {plugin.version} is {plugin.state}: {plugin.reason}", hint=hint)
+
+
+def _to_silence(plugin: Plugin) -> str:
+    # A one-file plugin is given with every call, and left out of it as easily.
+    return "" if plugin.entry.source else f" (`pegboard plugins disable {plugin.distribution}` to silence this)"
 
 
 def _mend(distribution: str, source: str | None) -> str:
