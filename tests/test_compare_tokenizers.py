@@ -203,8 +203,8 @@ class TestPage:
             "table", "space:max_length=9000", sentences="red " * 5000, plugins=plugins, dataset_path=str(data)
         )
         assert len(result.tokenizers[0].sentences[0].texts[0].tokens) == 5000
-        assert "and 4,600 more" in result.to_html()
-        assert len(result.to_html()) < 100_000
+        assert "and 4,600 more" in result.html()
+        assert len(result.html()) < 100_000
 
     @pytest.mark.parametrize("name", ["", "no/such/folder/page.html"])
     def test_where_no_file_can_be(self, compare, tmp_path, name):

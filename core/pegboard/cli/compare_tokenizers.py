@@ -35,6 +35,7 @@ __all__ = ["compare_tokenizers"]
 )
 @click.option("--sentence", "sentences", multiple=True, metavar="TEXT", help="Show how it is cut; may be repeated.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a page with figures and charts.")
+@click.option("--no-cache", is_flag=True, help="Read the data without looking into the cache.")
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def compare_tokenizers(
@@ -44,6 +45,7 @@ def compare_tokenizers(
     max_length: int | None,
     sentences: tuple[str, ...],
     html_file: str | None,
+    no_cache: bool,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -54,6 +56,7 @@ def compare_tokenizers(
 
     Example: `pegboard compare-tokenizers moods -t word -t wordpiece:vocab_size=4000`
     """
+    from pegboard.cache import without_cache
     from pegboard.files import atomic_write
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
     from pegboard.tokenizing.compare import compare
@@ -65,6 +68,8 @@ def compare_tokenizers(
         check_texts(sentences, "--sentence")
     if html_file:
         check_file(Path(html_file), "--html")
+    if no_cache:
+        without_cache()
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings)
     chosen = choose_tokenizers_or_all(tokenizers, request, registry, console().note)
@@ -81,8 +86,8 @@ def compare_tokenizers(
         console=console(),
     )
     if html_file:
-        atomic_write(Path(html_file).expanduser(), result.to_html().encode())
-        console().note(f"the page is {html_file}")
+        atomic_write(Path(html_file).expanduser(), result.html().encode())
+        console().note(f"written: {html_file}")
     if as_json:
         print_json(result.to_dict())
     else:
@@ -96,25 +101,23 @@ def report(result: TokenizerComparison) -> str:
     size = f"{test.rows:,} test texts, {test.words:,} words, {test.distinct_words:,} of them distinct"
     cut = any(one.lengths_cut_at for _, one in figures)
     parts = [
-        _titled(f"Vocabulary and coverage ({size})", table(_coverage(figures), header=_COVERAGE, numbers=True)),
-        _titled("Tokens of a text, if nothing is cut off", table(_lengths(figures), header=_LENGTHS, numbers=True)),
-        "* cuts its texts whatever it is told: longer ones were not seen" if cut else "",
+        _titled(
+            f"Vocabulary and coverage ({size})",
+            table(_coverage(figures), header=_COVERAGE, numbers=True),
+            "words, distinct, chars: the share of them that hold no [UNK]",
+        ),
+        _titled(
+            "Tokens of a text, if nothing is cut off",
+            table(_lengths(figures), header=_LENGTHS, numbers=True),
+            "* cuts its texts whatever it is told: longer ones were not seen" if cut else "",
+        ),
         _titled("Speed, measured here and now", table(_speed(figures), header=_SPEED, numbers=True)),
         _sentences(result),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(parts)
 
 
-_COVERAGE = (
-    "tokenizer",
-    "vocabulary",
-    "tokens/word",
-    "chars/token",
-    "[UNK]",
-    "words known",
-    "distinct known",
-    "chars known",
-)
+_COVERAGE = ("tokenizer", "vocabulary", "tokens/word", "chars/token", "[UNK]", "words", "distinct", "chars")
 _LENGTHS = ("tokenizer", "mean", "50 %", "90 %", "95 %", "99 %", "longest", "maximum", "cut off")
 _SPEED = ("tokenizer", "training", "MB/s", "encoding", "MB/s")
 
@@ -184,5 +187,5 @@ def _sentences(result: TokenizerComparison) -> str:
     return "\n\n".join(parts)
 
 
-def _titled(title: str, body: str) -> str:
-    return f"{click.style(title, bold=True)}\n{body}"
+def _titled(title: str, body: str, note: str = "") -> str:
+    return "\n".join(filter(None, [click.style(title, bold=True), body, click.style(note, dim=True) if note else ""]))

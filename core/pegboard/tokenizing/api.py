@@ -154,7 +154,7 @@ def compare_tokenizers(
         **options: the same as `tokenizer_vocab_size=8000`.
 
     Returns:
-        The figures; `.to_dict()` has them as JSON would, `.to_html()` as a page.
+        The figures; `.to_dict()` has them as JSON would, `.html()` is a page.
 
     Raises:
         PegboardError: what happened, where, and what to do.

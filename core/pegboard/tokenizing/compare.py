@@ -99,7 +99,7 @@ class TokenizerComparison:
             "tokenizers": [tokenizer.to_dict() for tokenizer in self.tokenizers],
         }
 
-    def to_html(self) -> str:
+    def html(self) -> str:
         """All of it as one page, to be written to a file as UTF-8; it needs nothing else to be seen."""
         from pegboard.tokenizing.page import comparison_page
 
