@@ -58,6 +58,8 @@ COMMANDS = [
     ["train", "--no-such-option"],
     ["evaluate", "--help"],
     ["predict", "--help"],
+    ["tokenize", "--help"],
+    ["compare-tokenizers", "--help"],
     ["doctor", "--help"],
 ]
 

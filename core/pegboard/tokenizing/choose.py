@@ -115,8 +115,8 @@ def parse_tokenizer(text: str) -> tuple[str, dict[str, Any]]:
     Example:
         >>> parse_tokenizer("wordpiece:vocab_size=4000,lowercase=false")
         ('wordpiece', {'vocab_size': 4000, 'lowercase': False})
-        >>> parse_tokenizer("pegboard-word:word")
-        ('pegboard-word:word', {})
+        >>> parse_tokenizer("some-package:word")
+        ('some-package:word', {})
     """
     name, *given = _OPTIONS.split(text.strip(), maxsplit=1)
     if not name or "=" in name:
