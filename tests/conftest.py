@@ -1,5 +1,6 @@
 """What the tests of the core share: the command line in this process, and one small trained run."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -76,6 +77,43 @@ def process():
         return CommandResult(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def environment_in():
+    """`run = environment_in(folder)` makes a virtual environment that sees this one's packages.
+
+    `run("pip", ...)` and `run("pegboard", ...)` are its programs; pip asks no index.
+    """
+    if not all(map(importlib.util.find_spec, ("pip", "setuptools"))):
+        pytest.skip("pip and setuptools are needed")
+
+    def make(folder):
+        made = [sys.executable, "-m", "venv", "--without-pip", folder]
+        done = subprocess.run(made, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no environment can be made: {done.stderr[-200:]}")
+        [site] = folder.rglob("site-packages")
+        others = [place for place in sys.path if place.endswith("site-packages")]
+        (site / "others.pth").write_text("".join(f"import site; site.addsitedir({place!r})\n" for place in others))
+        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        variables = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PEGBOARD_CONFIG": str(folder / "plugins.json"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # which is how pip spells that there is none
+            "PIP_NO_INDEX": "1",
+            "PYTHONSAFEPATH": "1",
+        }
+
+        def run(program, *arguments, cwd=folder):
+            command = [python, "-m", program, *map(str, arguments)]
+            return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=variables, check=False)
+
+        return run
+
+    return make
 
 
 class Site:

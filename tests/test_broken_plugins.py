@@ -1,9 +1,6 @@
 """Every kind of broken plugin, against every command that does not need it, and against one that does."""
 
-import importlib.util
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,21 +221,13 @@ REALLY_INSTALLED = {
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """A virtual environment that sees the packages of this one, with the broken plugins, installed by pip."""
-    if not all(map(importlib.util.find_spec, ("pip", "setuptools"))):
-        pytest.skip("pip and setuptools are needed")
+def environment(tmp_path_factory, environment_in):
+    """An environment with the broken plugins, installed by pip."""
     folder = tmp_path_factory.mktemp("really")
-    made = [sys.executable, "-m", "venv", "--without-pip", folder / "environment"]
-    subprocess.run(made, check=True, capture_output=True)
-    [site] = (folder / "environment").rglob("site-packages")
-    others = [place for place in sys.path if place.endswith("site-packages")]
-    (site / "others.pth").write_text("".join(f"import site; site.addsitedir({place!r})\n" for place in others))
     for name, (code, _) in REALLY_INSTALLED.items():
-        package = folder / name
-        package.mkdir()
+        package, module = folder / name, f"really_{name.replace('-', '_')}"
         group = "pegboard.plugins.v2" if name == "too-new" else "pegboard.plugins.v1"
-        module = f"really_{name.replace('-', '_')}"
+        package.mkdir()
         (package / f"{module}.py").write_text(code)
         (package / "pyproject.toml").write_text(
             '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -246,14 +235,7 @@ def environment(tmp_path_factory):
             f'[project.entry-points."{group}"]\n{name} = "{module}"\n'
             f'[tool.setuptools]\npy-modules = ["{module}"]\n'
         )
-    python = folder / "environment" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    variables = {**os.environ, "PEGBOARD_CONFIG": str(folder / "plugins.json"), "OMP_NUM_THREADS": "1"}
-    variables |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-
-    def run(*arguments):
-        command = [python, "-m", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=variables, check=False)
-
+    run = environment_in(folder / "environment")
     offline = ("--no-build-isolation", "--no-deps", "--no-index", "--no-compile", "--quiet")
     done = run("pip", "install", *offline, *(folder / name for name in REALLY_INSTALLED))
     assert done.returncode == 0, done.stderr

@@ -39,6 +39,8 @@ def test_page_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
     for block in blocks(page):
+        if block["language"] == "diff":
+            continue  # of a file that the page does not show
         if block["title"]:
             Path(block["title"]).parent.mkdir(parents=True, exist_ok=True)
             Path(block["title"]).write_text(block["code"], encoding="utf-8")
@@ -50,6 +52,45 @@ def test_page_runs(page, tmp_path, monkeypatch, capsys):
                 status = _run(shlex.split(line)[2:], debug=False)
                 captured = capsys.readouterr()
                 assert status == 0, f"{line}\n{captured.err}"
+
+
+@pytest.mark.slow
+def test_the_readmes_way_from_an_empty_folder_to_a_plugin_package(tmp_path, environment_in):
+    """Word for word, in an environment of its own: commands are run, the edit is made."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## From an empty folder") :]
+    steps = [match.groupdict() for match in FENCE.finditer(section[: section.index("\n## ")])]
+    assert [step["language"] for step in steps] == ["sh", "diff", "sh"]
+    run = environment_in(tmp_path / "environment")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    printed = []
+    for step in steps:
+        if step["language"] == "diff":
+            change(folder / step["title"], step["code"])
+            continue
+        for line in step["code"].splitlines():
+            program, *arguments = shlex.split(line)
+            assert program in ("pegboard", "pip")
+            done = run(program, *arguments, cwd=folder)
+            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+            printed.append(done.stdout)
+    assert "wrote ./pegboard-syllables" in printed[0]
+    assert (folder / "runs" / "moods-syllables-rnn" / "metrics.json").is_file()
+    vocabulary = (folder / "runs" / "moods-syllables-rnn" / "model" / "vocab.json").read_text()
+    assert '"fe"' in vocabulary  # of feel
+    assert "✓" in printed[-1]
+    assert "✗" not in printed[-1]
+
+
+def change(file, diff):
+    """Apply a diff that has no line numbers."""
+    lines = diff.splitlines()
+    before = "".join(f"{line[1:]}\n" for line in lines if line[0] in " -")
+    after = "".join(f"{line[1:]}\n" for line in lines if line[0] in " +")
+    text = file.read_text(encoding="utf-8")
+    assert text.count(before) == 1, f"{file} does not hold\n{before}"
+    file.write_text(text.replace(before, after), encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -303,21 +303,12 @@ def wheel(folder, component):
 
 
 @pytest.mark.slow
-def test_for_real(tmp_path, component):
+def test_for_real(tmp_path, component, environment_in):
     """A wheel into an environment of its own, which sees this one's packages."""
-    environment = tmp_path / "environment"
-    made = subprocess.run([sys.executable, "-m", "venv", environment], capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no environment can be made: {made.stderr[-200:]}")
-    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    folders = [folder for folder in sys.path if folder.endswith("site-packages")]
-    (site,) = environment.rglob("site-packages")
-    (site / "others.pth").write_text("".join(f"import site; site.addsitedir({folder!r})\n" for folder in folders))
+    run = environment_in(tmp_path / "environment")
 
     def pegboard(*arguments):
-        command = [python, "-m", "pegboard", "plugins", *arguments]
-        variables = {**os.environ, "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=variables, check=False)
+        done = run("pegboard", "plugins", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
