@@ -5,13 +5,11 @@ import json
 import os
 
 import datasets
-import numpy as np
 import pegboard
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pegboard import cache
-from pegboard.tokenizing.encode import _stretches
 
 TEXTS = {"train": ["red green blue", "green blue", "blue"], "validation": ["red"], "test": ["blue grey", "green"]}
 
@@ -206,6 +204,17 @@ class TestOutput:
         assert content.column_names == ["input_ids"]
         assert content.num_rows == 40
 
+    def test_in_several_blocks(self, tmp_path, toy, monkeypatch):
+        from pegboard.text import texts
+
+        monkeypatch.setattr(texts.Texts.blocks, "__defaults__", (200,))
+        done = pegboard.tokenize("toy", "space", plugins=[toy], output=tmp_path / "ids")
+        content = pq.read_table(tmp_path / "ids" / "train.parquet")
+        assert pq.ParquetFile(tmp_path / "ids" / "train.parquet").num_row_groups > 3
+        split = pegboard.load_dataset("toy", plugins=[toy])["train"]
+        assert content["label"].to_pylist() == split["label"][:]
+        assert content["input_ids"].to_pylist() == done.tokenizer.encode_batch(split["text"][:]).to_pylist()
+
     def test_nothing_is_left_of_a_full_disk(self, tokenize, tmp_path, monkeypatch):
         def full(*_, **__):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -215,13 +224,6 @@ class TestOutput:
         assert done.code == 1
         assert "No space left" in done.err
         assert not [path for path in tmp_path.iterdir() if "target" in path.name]
-
-    @pytest.mark.parametrize("lengths", [[1], [0, 0], [5, 0, 1, 9, 2], [3_000_000, 1], [700_000] * 7])
-    def test_rows_are_written_in_stretches(self, lengths):
-        stretches = list(_stretches(np.array(lengths)))
-        assert [row for start, stop in stretches for row in range(start, stop)] == list(range(len(lengths)))
-        for start, stop in stretches:
-            assert stop - start == 1 or sum(lengths[start:stop]) <= 2_000_000
 
 
 class TestBadInput:

@@ -43,7 +43,7 @@ def token_grid(batch: ShownTokens, text: ShownText, *, width: int, indent: str =
             name, i, mask = names[place], str(text.input_ids[place]), str(text.attention_mask[place])
             lines[0].append(" " * (space - cell_len(name)) + _styled(batch, name, text.input_ids[place], place))
             lines[1].append(i.rjust(space))
-            lines[2].append(click.style(mask.rjust(space), dim=mask == "0"))
+            lines[2].append(mask.rjust(space) if mask == "1" else click.style(mask.rjust(space), dim=True))
         blocks.append("\n".join(f"{indent}{name}{'  '.join(cells)}" for name, cells in zip(head, lines, strict=True)))
         start = end
     more = len(text.tokens) - len(names)

@@ -41,11 +41,6 @@ class EncodedSplit:
         """Number of rows."""
         return len(self.lengths)
 
-    @property
-    def ids(self) -> StoredIds:
-        """The ids of all rows, wherever they lie."""
-        return StoredIds(self._values, self._starts, self.lengths)
-
     def collate(self, rows: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         """`input_ids` and `attention_mask` int64 [batch, time], and `labels` int64 [batch] where there are any.
 

@@ -143,8 +143,18 @@ def compare(
     def measured_one(named: NamedTokenizer) -> ComparedTokenizer:
         console.note(f"{named.name}: training on {learned.rows:,} texts, measuring on {measured.rows:,}")
         tokenizer = new_tokenizer(named.choice, registry)
-        training = train_timed(tokenizer, named.choice, train, learned.bytes)
-        figures = measure(tokenizer, named.choice, test, measured, training=training, more=train, max_length=max_length)
+        with console.progress(f"{named.name}: training", len(train)) as progress:
+            training = train_timed(tokenizer, named.choice, train.watched(progress.advance), learned.bytes)
+        with console.progress(f"{named.name}: measuring", len(test)) as progress:
+            figures = measure(
+                tokenizer,
+                named.choice,
+                test.watched(progress.advance),
+                measured,
+                training=training,
+                more=train,
+                max_length=max_length,
+            )
         shown = tuple(show_texts(named, tokenizer, [sentence]) for sentence in sentences)
         return ComparedTokenizer(named.name, named.facts(), figures, shown)
 

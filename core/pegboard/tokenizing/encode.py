@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,14 +26,10 @@ from pegboard.tokenizing.output import check_new_folder
 if TYPE_CHECKING:
     from pegboard.pipeline.data import LabelledData
     from pegboard.plugins.registry import Registry
-    from pegboard.tasks.classify import EncodedSplit
-    from pegboard.text.stored import StoredIds
     from pegboard.text.texts import Texts
     from pegboard.tokenizing.choose import NamedTokenizer
 
 __all__ = ["TokenizedData", "TokenizedSplit", "check_targets", "encode_data"]
-
-_TOKENS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -159,14 +156,15 @@ def encode_data(
     start = time.perf_counter()
     tokenizer = prepare_tokenizer(choice, registry, train_split(data, dataset).texts, watched, console)
     seconds, trained = time.perf_counter() - start, watched.built > 0
-    encoded: dict[str, EncodedSplit] = {}
+    stored: dict[str, Path] = {}
     splits: dict[str, TokenizedSplit] = {}
     for name, split in data.splits.items():
         before, start = watched.built, time.perf_counter()
-        encoded[name] = encode_split(choice, registry, tokenizer, split, watched, console)
+        encoded = encode_split(choice, registry, tokenizer, split, watched, console)
+        [stored[name]] = watched.last.glob("*.arrow")
         splits[name] = TokenizedSplit(
             rows=len(split),
-            tokens=int(encoded[name].lengths.sum()),
+            tokens=int(encoded.lengths.sum()),
             bytes=_bytes_of(split.texts),
             seconds=time.perf_counter() - start,
             from_cache=watched.built == before,
@@ -176,9 +174,9 @@ def encode_data(
             tokenizer.save(folder)
     if output:
         with atomic_folder(output) as folder:
-            for name, rows in encoded.items():
+            for name, ids in stored.items():
                 console.note(f"writing {name}.parquet")
-                _write_parquet(folder / f"{name}.parquet", rows, data.label_names)
+                _write_parquet(folder / f"{name}.parquet", ids, data.splits[name].labels, data.label_names)
     return TokenizedData(
         dataset,
         data.fingerprint,
@@ -195,9 +193,10 @@ def encode_data(
 
 
 class _WatchedCache(Cache):
-    """A cache that counts what it had to build."""
+    """A cache that counts what it had to build, and tells where the last entry is."""
 
     built = 0
+    last: Path
 
     def folder(
         self, kind: str, key: Mapping[str, Any], description: str, build: Callable[[Path], None], code: Any = None
@@ -208,28 +207,38 @@ class _WatchedCache(Cache):
             self.built += 1
             build(folder)
 
-        return super().folder(kind, key, description, counted, code)
+        self.last = super().folder(kind, key, description, counted, code)
+        return self.last
 
 
 def _bytes_of(texts: Texts) -> int:
     return sum(pc.sum(pc.binary_length(block)).as_py() or 0 for block in texts.blocks())
 
 
-def _write_parquet(file: Path, split: EncodedSplit, label_names: tuple[str, ...]) -> None:
+def _write_parquet(
+    file: Path, stored: Path, labels: npt.NDArray[np.int64] | None, label_names: tuple[str, ...]
+) -> None:
     """`input_ids` list<int32>, and `label` int64 where there are labels.
 
-    There is no attention mask, since nothing is padded: it would be all ones.
+    There is no attention mask, since nothing is padded: it would be all ones. The ids are read as a stream, not through
+    a memory map, since pages of a map that were touched count as memory used.
     """
     import pyarrow.parquet as pq
 
     schema = _schema(label_names)
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for start, stop in _stretches(split.lengths):
-            columns = [_rows(split.ids, start, stop).cast(schema.field("input_ids").type)]
+    start = 0
+    with (
+        pa.OSFile(str(stored)) as source,
+        pa.ipc.open_stream(source) as batches,
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
+        for batch in batches:
+            columns = [batch.column(0).cast(schema.field("input_ids").type)]
             if label_names:
-                assert split.labels is not None
-                columns.append(pa.array(split.labels[start:stop]))
+                assert labels is not None
+                columns.append(pa.array(labels[start : start + len(batch)]))
             writer.write_table(pa.table(columns, schema=schema))
+            start += len(batch)
 
 
 def _schema(label_names: tuple[str, ...]) -> pa.Schema:
@@ -240,21 +249,3 @@ def _schema(label_names: tuple[str, ...]) -> pa.Schema:
     if label_names:
         features["label"] = datasets.ClassLabel(names=list(label_names))
     return datasets.Features(features).arrow_schema
-
-
-def _rows(ids: StoredIds, start: int, stop: int) -> pa.ListArray:
-    lengths = ids.lengths[start:stop]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.arange(int(offsets[-1])) + np.repeat(ids.starts[start:stop] - offsets[:-1], lengths)
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(ids.values[places]))
-
-
-def _stretches(lengths: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[int, int]]:
-    """Ranges of rows of about as many tokens as fit easily into memory."""
-    ends = np.cumsum(lengths)
-    start = 0
-    while start < len(lengths):
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _TOKENS_AT_ONCE, side="right")))
-        yield start, stop
-        start = stop
