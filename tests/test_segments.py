@@ -1,4 +1,4 @@
-"""Texts as Arrow, cut after spaces: nothing is lost, nothing is copied wrongly, bad input is named."""
+"""Texts as Arrow, cut into units: nothing is lost, nothing is copied wrongly, bad input is named."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,61 +7,136 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pegboard.errors import DataError
 from pegboard.text import segments as module
-from pegboard.text.segments import as_arrow, blocks, segment, segmented, whole
+from pegboard.text.ascii_words import AsciiWords
+from pegboard.text.segments import as_arrow, blocks, border_from, cut, cut_words
+from pegboard.text.texts import Texts
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 texts = st.lists(st.text(st.sampled_from("ab  é\n\t\u00a0\u3000😀\x00"), max_size=12), max_size=8)
+ascii_texts = st.lists(st.text(st.sampled_from("aB0 _'-,.\n\t[é"), max_size=14), max_size=8)
 
 
-def joined(cut):
-    """The texts that the segments make."""
-    distinct = cut.distinct.to_pylist()
-    pieces = [distinct[i] for i in cut.indices]
-    return ["".join(pieces[start:end]) for start, end in zip(cut.rows[:-1], cut.rows[1:], strict=True)]
+def pieces(units):
+    """The units of each text."""
+    every = [unit.decode() for unit in units.take(np.arange(len(units))).to_pylist()]
+    return [every[start:end] for start, end in zip(units.rows[:-1], units.rows[1:], strict=True)]
+
+
+@given(texts, st.sampled_from(["after_space", "before_space", "never"]))
+def test_units_make_up_the_texts(rows, where):
+    assert ["".join(units) for units in pieces(cut(as_arrow(rows), where))] == rows
 
 
 @given(texts)
-def test_segments_make_up_the_texts(rows):
-    cut = segment(as_arrow(rows))
-    assert joined(cut) == rows
-    assert len(set(cut.distinct.to_pylist())) == len(cut.distinct)
+def test_after_space_a_unit_has_one_space_and_that_at_its_end(rows):
+    for units in pieces(cut(as_arrow(rows), "after_space")):
+        assert all(unit and " " not in unit[:-1] for unit in units)
+        assert all(unit.endswith(" ") for unit in units[:-1])
 
 
 @given(texts)
-def test_a_segment_has_one_space_and_that_at_its_end(rows):
-    for piece in segment(as_arrow(rows)).distinct.to_pylist():
-        assert piece
-        assert " " not in piece[:-1]
+def test_before_space_a_unit_starts_with_all_the_white_space_before_a_word(rows):
+    white = " \t\n\u00a0\u3000"
+    for units in pieces(cut(as_arrow(rows), "before_space")):
+        assert all(unit.startswith(" ") for unit in units[1:])
+        assert all(unit[-1] not in white for unit in units[:-1])
+        for unit in units:
+            body = unit.lstrip(white)
+            assert all(body[at - 1] in white for at, character in enumerate(body) if character == " ")
 
 
-@given(texts, st.integers(0, 8), st.integers(0, 8))
-def test_a_slice_is_cut_like_a_copy(rows, start, length):
+@given(texts, st.integers(0, 8), st.integers(0, 8), st.sampled_from(["after_space", "before_space", "never"]))
+def test_a_slice_is_cut_like_a_copy(rows, start, length, where):
     sliced = as_arrow(rows)[start : start + length]
-    assert joined(segment(sliced)) == rows[start : start + length] == joined(whole(sliced))
-
-
-def test_segments_are_numbered_in_reading_order():
-    cut = segment(as_arrow(["to be or", "be to"]))
-    assert cut.distinct.to_pylist() == ["to ", "be ", "or", "to"]
-    assert cut.indices.tolist() == [0, 1, 2, 1, 3]
-    assert cut.rows.tolist() == [0, 3, 5]
-    assert cut.counts() == [1, 2, 1, 1]
+    assert pieces(cut(sliced, where)) == pieces(cut(as_arrow(rows[start : start + length]), where))
 
 
 def test_only_u0020_cuts():
-    assert segment(as_arrow(["a\tb\u00a0c\u3000d\ne"])).distinct.to_pylist() == ["a\tb\u00a0c\u3000d\ne"]
+    assert pieces(cut(as_arrow(["a\tb\u00a0c\u3000d\ne"]), "after_space")) == [["a\tb\u00a0c\u3000d\ne"]]
 
 
 @pytest.mark.parametrize("rows", [[], [""], ["", ""], ["", "a", ""]])
-def test_empty_texts_have_no_segments(rows):
-    cut = segment(as_arrow(rows))
-    assert joined(cut) == rows
-    assert len(cut.rows) == len(rows) + 1
+@pytest.mark.parametrize("where", ["after_space", "before_space", "never"])
+def test_empty_texts(rows, where):
+    assert ["".join(units) for units in pieces(cut(as_arrow(rows), where))] == rows
 
 
-def test_whole_texts_are_segments_when_spaces_are_no_border():
-    [cut] = segmented(["a b", "a b", "c"], context_free=False)
-    assert cut.distinct.to_pylist() == ["a b", "c"]
-    assert cut.counts() == [2, 1]
+PIPELINES = {
+    "bert": (
+        normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.BertNormalizer(lowercase=False)]),
+        pre_tokenizers.BertPreTokenizer(),
+    ),
+    "runs of marks": (normalizers.Lowercase(), pre_tokenizers.Whitespace()),
+    "white space only": (None, pre_tokenizers.WhitespaceSplit()),
+    "apostrophes": (None, pre_tokenizers.Split(Regex(r"\w+(?:['-]\w+)*|[^\w\s]"), "removed", invert=True)),
+}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+@given(rows=ascii_texts)
+def test_words_are_those_of_the_library(pipeline, rows):
+    """Whatever is cut into words is what the library would cut; the rest is left whole, for the library to cut."""
+    normalizer, splitter = pipeline
+
+    def split(text):
+        normal = normalizer.normalize_str(text) if normalizer else text
+        return [piece for piece, _ in splitter.pre_tokenize_str(normal)]
+
+    units = cut_words(as_arrow(rows), AsciiWords(normalizer, splitter, ["[SEP]"]))
+    are_words = [units.words[start:end] for start, end in zip(units.rows[:-1], units.rows[1:], strict=True)]
+    for text, row, word in zip(rows, pieces(units), are_words, strict=True):
+        together = [p for unit, is_word in zip(row, word, strict=True) for p in ([unit] if is_word else split(unit))]
+        assert together == split(text)
+        assert not any(is_word and not unit.isascii() for unit, is_word in zip(row, word, strict=True))
+
+
+def test_plain_text_is_all_words():
+    units = cut_words(as_arrow(["To be, or NOT to be"]), AsciiWords(*PIPELINES["bert"], ["[SEP]"]))
+    assert pieces(units) == [["to", "be", ",", "or", "not", "to", "be"]]
+    assert units.words.all()
+
+
+def test_what_may_hold_a_special_token_is_left_whole():
+    units = cut_words(as_arrow(["To [SEP], be"]), AsciiWords(*PIPELINES["bert"], ["[SEP]"]))
+    assert pieces(units) == [["to", "[SEP], ", "be"]]
+    assert units.words.tolist() == [True, False, True]
+
+
+def test_a_character_that_looks_further_is_not_plain():
+    units = cut_words(as_arrow(["I don't , ok"]), AsciiWords(*PIPELINES["apostrophes"], []))
+    assert pieces(units) == [["I", "don't ", ",", "ok"]]
+
+
+@given(texts, st.integers(0, 12), st.sampled_from(["after_space", "before_space"]))
+def test_a_long_text_may_be_cut_at_its_border(rows, position, where):
+    for text in rows:
+        data = text.encode()
+        at = border_from(data, position, where)
+        assert at == len(data) or at >= position
+        if at < len(data):
+            together = pieces(cut(as_arrow([text]), where))[0]
+            beginning = pieces(cut(as_arrow([data[:at].decode()]), where))[0]
+            assert together[: len(beginning)] == beginning
+
+
+@given(texts, st.integers(1, 20))
+def test_blocks_of_a_column_hold_every_text_once(rows, size):
+    column = Texts.of(pa.chunked_array([rows[:3], rows[3:]], pa.string()))
+    parts = [block.to_pylist() for block in column.blocks(size)]
+    assert [text for part in parts for text in part] == rows == list(column) == column.array().to_pylist()
+    assert all(len(part) == 1 or sum(len(text.encode()) for text in part) <= size for part in parts)
+    assert column.fingerprint() == Texts.of(rows).fingerprint()
+
+
+@given(texts, st.data())
+def test_some_texts_of_a_column(rows, data):
+    column = Texts.of(pa.chunked_array([rows[:3], rows[3:]], pa.string()))
+    chosen = np.flatnonzero([data.draw(st.booleans()) for _ in rows])
+    some = column.take(chosen)
+    assert list(some) == [rows[i] for i in chosen]
+    assert len(some) == len(chosen)
+    assert list(some.take(np.arange(0, len(chosen), 2))) == [rows[i] for i in chosen[::2]]
+    assert some.fingerprint() == Texts.of([rows[i] for i in chosen]).fingerprint()
 
 
 @given(texts, st.integers(1, 20))
@@ -102,7 +177,7 @@ def test_a_single_string_is_one_text():
 @pytest.mark.parametrize("column", [[], pa.array([]), pa.array([], pa.string()), pa.chunked_array([], pa.string())])
 def test_no_texts_are_no_error(column):
     assert as_arrow(column).to_pylist() == []
-    assert list(segmented(column, context_free=True)) == []
+    assert list(blocks(column)) == []
 
 
 @pytest.mark.parametrize(

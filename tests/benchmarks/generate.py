@@ -56,10 +56,12 @@ def lines(size: int, seed: int = 0) -> Iterator[pa.LargeStringArray]:
 def _words(generator: np.random.Generator) -> pa.LargeStringArray:
     """Distinct words, roughly from short to long."""
     syllables = np.array([on + nu + co for on in _ONSETS for nu in _NUCLEI for co in _CODAS])
+    shares = np.array([1.0 if syllable.isascii() else 0.05 for syllable in syllables])
+    shares /= shares.sum()
     found: dict[str, None] = dict.fromkeys(["a", "I", "the", "of", "and", "to", "in", "is", "it", "that"])
     for count in (1, 2, 3):
         size = (4_000, 500_000, DISTINCT)[count - 1]
-        parts = [generator.choice(syllables, size) for _ in range(count)]
+        parts = [generator.choice(syllables, size, p=shares) for _ in range(count)]
         endings = generator.choice(_ENDINGS, size, p=[0.68] + [0.04] * 8)
         words = parts[0].astype(object)
         for part in [*parts[1:], endings]:

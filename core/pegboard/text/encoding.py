@@ -1,74 +1,176 @@
-"""Encode a column of texts by encoding each distinct segment once."""
+"""Encode texts by encoding each distinct unit once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from pegboard.text.ragged import concatenate, from_lists, gather, truncate_and_wrap
-from pegboard.text.segments import segmented
+from pegboard.text.ahead import read_ahead
+from pegboard.text.distinct import DistinctUnits, grown
+from pegboard.text.ragged import Ids, concatenate, from_lists, truncate_and_wrap, values_and_offsets
+from pegboard.text.segments import Cut, Units, blocks, border_from, offsets_of
 
-__all__ = ["encode_texts"]
+__all__ = ["Encode", "UnitEncoder"]
 
-_REMEMBERED_BYTES = 256 * 2**20
+Encode = Callable[[list[str], bool], Sequence[Sequence[int]] | pa.LargeListArray]
+"""The ids of each of a list of units, without limit of length and without special tokens; the flag says whether the
+units are normalized words."""
+
+_MOST_UNITS = 4_000_000
+_MOST_IDS = 32_000_000
+_MOST_BYTES = 128 * 2**20
+_LONG_BYTES = 2**16
+_AT_ONCE = 16
+"""Ids of a unit that are placed one by one, for all units together; what is longer is rare."""
 
 
-def encode_texts(
-    texts: Iterable[str] | pa.Array | pa.ChunkedArray,
-    encode: Callable[[list[str]], Sequence[Sequence[int]]],
-    *,
-    context_free: bool,
-    max_length: int,
-    before: Sequence[int] = (),
-    after: Sequence[int] = (),
-) -> pa.LargeListArray:
-    """The ids of each text, `large_list<int32>`.
+class UnitEncoder:
+    """Turns texts into ids, and remembers the ids of the units it has seen; memory stays bounded.
+
+    Several threads may use it at once.
 
     Args:
-        texts: the texts.
-        encode: the ids of each of a list of segments, without limit of length and without special tokens.
-        context_free: whether a text may be cut after its spaces, so that a segment is a word; else it is a text.
+        cut: cuts a block of texts into units that can be encoded each by itself.
+        encode: the ids of units.
         max_length: the most ids of a text, those before and after it included.
         before: ids put before each text.
         after: ids put after each text.
-
-    Raises:
-        DataError: a text is missing or is not a Unicode string.
+        where: where texts may be cut; of a long text then only the beginning is encoded that `max_length` needs.
 
     Example:
-        >>> encode_texts(["to be", "to do"], lambda words: [[len(word)] for word in words],
-        ...              context_free=True, max_length=9).to_pylist()
+        >>> encoder = UnitEncoder(
+        ...     lambda texts: cut(texts, "after_space"), lambda units, _: [[len(unit)] for unit in units], max_length=9
+        ... )
+        >>> encoder.encode(["to be", "to do"]).to_pylist()
         [[3, 2], [3, 2]]
     """
-    parts, memory = [], _Memory(encode)
-    for distinct, indices, rows in segmented(texts, context_free=context_free):
-        places = memory.places(distinct)
-        values, ends = gather(memory.ids, places[indices])
-        parts.append(truncate_and_wrap(values, ends[rows], max_length=max_length, before=before, after=after))
-    return concatenate(parts)
 
-
-class _Memory:
-    """The ids of the segments of earlier blocks, so that a frequent word is encoded once and not once a block."""
-
-    def __init__(self, encode: Callable[[list[str]], Sequence[Sequence[int]]]) -> None:
+    def __init__(
+        self,
+        cut: Callable[[pa.LargeStringArray], Units],
+        encode: Encode,
+        max_length: int,
+        *,
+        before: Sequence[int] = (),
+        after: Sequence[int] = (),
+        where: Cut = "never",
+    ) -> None:
+        self._cut = cut
         self._encode = encode
-        self._segments = pa.array([], pa.large_string())
-        self.ids = from_lists([])
+        self._max_length = max_length
+        self._before, self._after = tuple(before), tuple(after)
+        self._where = where
+        self._lock = threading.Lock()
+        self._forget()
 
-    def places(self, segments: pa.LargeStringArray) -> npt.NDArray[np.int64]:
-        """Where in `ids` each of `segments`, which are distinct, has its ids; encodes those that are new."""
-        if self._segments.nbytes + self.ids.nbytes > _REMEMBERED_BYTES:  # a corpus that repeats little
-            self._segments, self.ids = self._segments[:0], self.ids[:0]
-        found = pc.index_in(segments, value_set=self._segments)
-        new = found.is_null()
-        places: npt.NDArray[np.int64] = found.fill_null(0).to_numpy().astype(np.int64)
-        places[new.to_numpy(zero_copy_only=False)] = len(self._segments) + np.arange(new.true_count)
-        unseen = segments.filter(new)
-        self.ids = concatenate([self.ids, from_lists(self._encode(unseen.to_pylist()))])
-        self._segments = pa.concat_arrays([self._segments, unseen])
-        return places
+    def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
+        """The ids of each text, `large_list<int32>`.
+
+        Raises:
+            DataError: a text is missing or is not a Unicode string.
+        """
+        return concatenate(list(self.encode_blocks(blocks(texts))))
+
+    def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts, block by block; the next block is cut while this one is encoded."""
+        for block, units in read_ahead((block, self._cut_short(block)) for block in texts):
+            yield self._of_units(units) if units is not None else self._with_long_texts(block)
+
+    def _cut_short(self, block: pa.LargeStringArray) -> Units | None:
+        """The units of a block; `None` if it has a text so long that most of it will be cut off."""
+        if self._where != "never" and int(np.diff(offsets_of(block)).max(initial=0)) > _LONG_BYTES:
+            return None
+        return self._cut(block)
+
+    def _with_long_texts(self, block: pa.LargeStringArray) -> pa.LargeListArray:
+        """As many bytes of each long text as are needed to fill `max_length`; the others as they are."""
+        long = np.diff(offsets_of(block)) > _LONG_BYTES
+        others = self._of_units(self._cut(block.filter(pa.array(~long))))
+        parts = [self._beginning(text) for text in block.filter(pa.array(long)).cast(pa.large_binary()).to_pylist()]
+        order = np.empty(len(block), np.int64)
+        order[~long], order[long] = np.arange(len(others)), len(others) + np.arange(len(parts))
+        return concatenate([others, *parts]).take(pa.array(order))
+
+    def _beginning(self, text: bytes) -> pa.LargeListArray:
+        size = _LONG_BYTES
+        while True:
+            part = text[: border_from(text, size, self._where)]
+            ids = self._of_units(self._cut(pa.array([part.decode()], pa.large_string())))
+            if len(part) == len(text) or len(ids.values) >= self._max_length:
+                return ids
+            size *= 8
+
+    def _of_units(self, units: Units) -> pa.LargeListArray:
+        with self._lock:
+            if self._units.count > _MOST_UNITS or self._used > _MOST_IDS or self._units.kept_bytes > _MOST_BYTES:
+                self._forget()
+            places, unseen = self._units.places(units)
+            try:
+                if len(unseen):
+                    self._learn(units, unseen)
+            except BaseException:
+                self._forget()  # it has numbers for units whose ids it does not have
+                raise
+            values, ends = self._gather(places)
+        offsets = np.concatenate([[0], ends])[units.rows]
+        return truncate_and_wrap(values, offsets, max_length=self._max_length, before=self._before, after=self._after)
+
+    def _forget(self) -> None:
+        self._units = DistinctUnits()
+        self._firsts = np.zeros(1024, np.int32)
+        self._counts = np.zeros(1024, np.int64)
+        self._starts = np.zeros(1024, np.int64)
+        self._ids = np.zeros(4096, np.int32)
+        self._used = 0
+
+    def _learn(self, units: Units, unseen: npt.NDArray[np.int64]) -> None:
+        """Encode units that are seen for the first time, in the order of their numbers."""
+        texts = units.take(unseen).cast(pa.large_string())
+        words = np.zeros(len(unseen), np.bool_) if units.words is None else units.words[unseen]
+        for are_words in (False, True):
+            some = np.flatnonzero(words == are_words)
+            if len(some):
+                given = self._encode(texts.take(pa.array(some)).to_pylist(), are_words)
+                ids, offsets = values_and_offsets(given if isinstance(given, pa.Array) else from_lists(given))
+                self._keep(self._units.count - len(unseen) + some, ids, offsets)
+
+    def _keep(self, places: npt.NDArray[np.int64], ids: Ids, offsets: npt.NDArray[np.int64]) -> None:
+        """Remember the ids of units: the first id of each apart, since most have no other."""
+        counts = np.diff(offsets)
+        self._firsts = grown(self._firsts, self._units.count)
+        self._counts = grown(self._counts, self._units.count)
+        self._starts = grown(self._starts, self._units.count)
+        self._ids = grown(self._ids, self._used + len(ids))
+        self._firsts[places[counts > 0]] = ids[offsets[:-1][counts > 0]]
+        self._counts[places] = counts
+        self._starts[places] = self._used + offsets[:-1]
+        self._ids[self._used : self._used + len(ids)] = ids
+        self._used += len(ids)
+
+    def _gather(self, places: npt.NDArray[np.int64]) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """The ids of units one after another, and where those of each unit end."""
+        counts = self._counts[places]
+        ends = np.cumsum(counts)
+        if len(places) and int(counts.min()) == 0:
+            some = np.flatnonzero(counts)
+            places, counts = places[some], counts[some]
+            targets = ends[some] - counts
+        else:
+            targets = ends - counts
+        values = np.empty(int(ends[-1]) if len(ends) else 0, np.int32)
+        values[targets] = self._firsts[places]
+        longer = np.flatnonzero(counts > 1)
+        targets, starts, counts = targets[longer], self._starts[places[longer]], counts[longer]
+        for position in range(1, _AT_ONCE):
+            if not len(counts):
+                return values, ends
+            values[targets + position] = self._ids[starts + position]
+            longer = np.flatnonzero(counts > position + 1)
+            targets, starts, counts = targets[longer], starts[longer], counts[longer]
+        for target, start, count in zip(targets.tolist(), starts.tolist(), counts.tolist(), strict=True):
+            values[target : target + count] = self._ids[start : start + count]
+        return values, ends

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import tokenizers
 
+    from pegboard.text.characters import CharacterEncoder
+    from pegboard.text.encoding import UnitEncoder
+    from pegboard.text.segments import Cut
+
 __all__ = ["LibraryTokenizer", "library_normalizer", "read_backend"]
 
 
@@ -23,9 +27,7 @@ class _Trained(NamedTuple):
     """What `use` works out once, kept together so that other threads see all of it or nothing."""
 
     backend: tokenizers.Tokenizer
-    unlimited: tokenizers.Tokenizer
-    before: list[int]
-    after: list[int]
+    encoder: UnitEncoder | CharacterEncoder
     size: int
     hidden: frozenset[int]
 
@@ -41,9 +43,18 @@ class LibraryTokenizer(Tokenizer):
         context_free: set it to true to promise that encoding `a + " " + b` gives the ids of `a + " "` and then those
             of `b`, for all a and b. Normalizers and pre-tokenizers to which a space is a border keep it. Then each
             distinct word is encoded only once, however large the data.
+        space_first: set it to true where a space belongs to the word after it: the promise is then that encoding
+            `a + " " + b` gives the ids of `a` and then those of `" " + b`, for all a that do not end in white space.
+        ascii_words: set it to true to promise more of ASCII texts: the normalizer changes each character by itself, and
+            whether a word ends between two characters depends on these two alone. Then ASCII text is normalized and
+            split by tables, and only distinct words pass through the library.
+        characters: set it to true where each character of the normalized text is a token, and nothing else is.
     """
 
     context_free: bool = False
+    space_first: bool = False
+    ascii_words: bool = False
+    characters: bool = False
 
     def __init__(self, options: Any) -> None:
         super().__init__(options)
@@ -109,7 +120,6 @@ class LibraryTokenizer(Tokenizer):
 
         Where the options have no `special_tokens`, its own post-processor stays.
         """
-        import tokenizers
         from tokenizers import processors
 
         if getattr(self.options, "special_tokens", "none") == "cls_sep":
@@ -119,12 +129,9 @@ class LibraryTokenizer(Tokenizer):
             )
         backend.no_padding()
         backend.enable_truncation(self.max_length)
-        unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
-        unlimited.no_truncation()
         special = {i for i, token in backend.get_added_tokens_decoder().items() if token.special}
         size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
-        before, after = _wrapping(unlimited)
-        self._trained = _Trained(backend, unlimited, before, after, size, frozenset(special - {self.unk_id}))
+        self._trained = _Trained(backend, self._encoder_of(backend), size, frozenset(special - {self.unk_id}))
 
     def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
         """The ids of each text, those of `backend.encode(text)`; see `Tokenizer.encode_batch`.
@@ -132,21 +139,11 @@ class LibraryTokenizer(Tokenizer):
         Raises:
             UsageError: the tokenizer has not been trained or loaded.
         """
-        from pegboard.text.encoding import encode_texts
+        return self._ready.encoder.encode(texts)
 
-        ready = self._ready
-
-        def encode(segments: list[str]) -> list[list[int]]:
-            return [e.ids for e in ready.unlimited.encode_batch_fast(segments, add_special_tokens=False)]
-
-        return encode_texts(
-            texts,
-            encode,
-            context_free=self.context_free,
-            max_length=self.max_length,
-            before=ready.before,
-            after=ready.after,
-        )
+    def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts; see `Tokenizer.encode_blocks`."""
+        return self._ready.encoder.encode_blocks(blocks)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; special tokens are left out, [UNK] is kept; see `Tokenizer.decode`."""
@@ -192,6 +189,36 @@ class LibraryTokenizer(Tokenizer):
                 hint="the file was edited, or saved with other options or another version",
             )
         return tokenizer
+
+    def _encoder_of(self, backend: tokenizers.Tokenizer) -> UnitEncoder | CharacterEncoder:
+        """What encodes for the library: the same ids, but each distinct unit once."""
+        import tokenizers
+
+        from pegboard.text.encoding import UnitEncoder
+        from pegboard.text.library_units import character_encoder, cutter, encode_words
+
+        unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
+        unlimited.no_truncation()
+        words_only = tokenizers.Tokenizer(unlimited.model)
+        before, after = _wrapping(unlimited)
+        where: Cut = "never"
+        if self.context_free:
+            where = "before_space" if self.space_first else "after_space"
+
+        def encode(units: list[str], are_words: bool) -> Any:
+            if are_words:
+                return encode_words(words_only, units)
+            return [e.ids for e in unlimited.encode_batch_fast(units, add_special_tokens=False)]
+
+        encoder = UnitEncoder(
+            cutter(unlimited, where, ascii_words=self.ascii_words),
+            encode,
+            self.max_length,
+            before=before,
+            after=after,
+            where=where,
+        )
+        return character_encoder(encoder, unlimited, self.max_length, before, after) if self.characters else encoder
 
     @property
     def _ready(self) -> _Trained:

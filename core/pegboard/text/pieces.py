@@ -6,7 +6,7 @@ import json
 import unicodedata
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from pegboard.text.vocabulary import is_text, most_frequent, read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from pegboard.text.encoding import UnitEncoder
+    from pegboard.text.segments import Cut
 
 __all__ = ["PieceTokenizer"]
 
@@ -49,7 +52,7 @@ class PieceTokenizer(Tokenizer):
     def __init__(self, options: TokenizerOptions) -> None:
         super().__init__(options)
         self._pieces: list[str] = list(SPECIAL_TOKENS)
-        self._ids: dict[str, int] = {}
+        self._encoder: UnitEncoder | None = None
 
     @abstractmethod
     def split(self, text: str) -> Iterable[str]:
@@ -70,13 +73,13 @@ class PieceTokenizer(Tokenizer):
         Raises:
             ComponentError: `split` failed or gave something else than pieces.
         """
-        from pegboard.text.segments import segmented
+        from pegboard.text.counting import count_units
+        from pegboard.text.segments import blocks, cut
 
         counts: Counter[str] = Counter()
-        for segments in segmented(texts, context_free=self.context_free):
-            for text, times in zip(segments.distinct.to_pylist(), segments.counts(), strict=True):
-                for piece in self._pieces_of(text):
-                    counts[piece] += times
+        for text, _, times in count_units(cut(block, self._border) for block in blocks(texts)):
+            for piece in self._pieces_of(text):
+                counts[piece] += times
         self._set_vocabulary(most_frequent(counts, self.options))
 
     def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
@@ -86,21 +89,11 @@ class PieceTokenizer(Tokenizer):
             ComponentError: `split` failed or gave something else than pieces.
             UsageError: the tokenizer has not been trained or loaded.
         """
-        from pegboard.text.encoding import encode_texts
+        return self._ready.encode(texts)
 
-        ids, unknown = self._ids, self.unk_id
-        if not ids:
-            raise UsageError("the tokenizer has no vocabulary yet", hint="train it or load one first")
-        cls, sep = SPECIAL_TOKENS.index("[CLS]"), SPECIAL_TOKENS.index("[SEP]")
-        wrap = self.options.special_tokens == "cls_sep"
-        return encode_texts(
-            texts,
-            lambda segments: [[ids.get(piece, unknown) for piece in self._pieces_of(text)] for text in segments],
-            context_free=self.context_free,
-            max_length=self.max_length,
-            before=[cls] if wrap else [],
-            after=[sep] if wrap else [],
-        )
+    def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts; see `Tokenizer.encode_blocks`."""
+        return self._ready.encode_blocks(blocks)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; special tokens are left out, [UNK] is kept; see `Tokenizer.decode`."""
@@ -133,8 +126,31 @@ class PieceTokenizer(Tokenizer):
         return tokenizer
 
     def _set_vocabulary(self, pieces: Sequence[str]) -> None:
+        from pegboard.text.encoding import UnitEncoder
+        from pegboard.text.segments import cut
+
+        ids = {piece: i for i, piece in enumerate(pieces, start=len(SPECIAL_TOKENS))}
+        cls, sep = SPECIAL_TOKENS.index("[CLS]"), SPECIAL_TOKENS.index("[SEP]")
+        wrap = self.options.special_tokens == "cls_sep"
         self._pieces = [*SPECIAL_TOKENS, *pieces]
-        self._ids = {piece: i for i, piece in enumerate(pieces, start=len(SPECIAL_TOKENS))}
+        self._encoder = UnitEncoder(
+            lambda block: cut(block, self._border),
+            lambda units, _: [[ids.get(piece, self.unk_id) for piece in self._pieces_of(text)] for text in units],
+            self.max_length,
+            before=[cls] if wrap else [],
+            after=[sep] if wrap else [],
+            where=self._border,
+        )
+
+    @property
+    def _border(self) -> Cut:
+        return "after_space" if self.context_free else "never"
+
+    @property
+    def _ready(self) -> UnitEncoder:
+        if self._encoder is None:
+            raise UsageError("the tokenizer has no vocabulary yet", hint="train it or load one first")
+        return self._encoder
 
     def _pieces_of(self, text: str) -> list[str]:
         """What `split` makes of a text, checked."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Ids", "concatenate", "from_lists", "gather", "ragged", "truncate_and_wrap", "values_and_offsets"]
+__all__ = ["Ids", "concatenate", "from_lists", "ragged", "truncate_and_wrap", "values_and_offsets"]
 
 Ids = npt.NDArray[np.int32]
 
@@ -47,16 +47,6 @@ def values_and_offsets(array: pa.LargeListArray) -> tuple[Ids, npt.NDArray[np.in
     return values[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
-def gather(rows: pa.LargeListArray, indices: npt.NDArray[np.integer]) -> tuple[Ids, npt.NDArray[np.int64]]:
-    """Concatenate `rows[i]` for each index; gives the flat values and the offset of each row taken.
-
-    Example:
-        >>> gather(from_lists([[7], [8, 9]]), np.array([1, 0, 1]))
-        (array([8, 9, 7, 8, 9], dtype=int32), array([0, 2, 3, 5]))
-    """
-    return values_and_offsets(rows.take(pa.array(indices)))
-
-
 def truncate_and_wrap(
     values: Ids,
     offsets: npt.NDArray[np.int64],
@@ -74,18 +64,23 @@ def truncate_and_wrap(
     """
     lengths = np.diff(offsets)
     room = max(0, max_length - len(before) - len(after))
-    if not before and not after and lengths.max(initial=0) <= room:
-        return ragged(values, offsets)
-    lengths = np.minimum(lengths, room)
-    packed = _offsets(lengths)
+    if lengths.max(initial=0) > room:
+        kept = np.ones(len(values), np.bool_)
+        for row in np.flatnonzero(lengths > room):
+            kept[offsets[row] + room : offsets[row + 1]] = False
+        values, lengths = values[kept], np.minimum(lengths, room)
+    if not before and not after:
+        return ragged(values, _offsets(lengths))
     wrapped = _offsets(lengths + len(before) + len(after))
     result = np.empty(int(wrapped[-1]), np.int32)
-    kept = values[_ranges(offsets[:-1], lengths, packed)]
-    result[_ranges(wrapped[:-1] + len(before), lengths, packed)] = kept
-    for position, token in enumerate(before):
-        result[wrapped[:-1] + position] = token
-    for position, token in enumerate(reversed(after), start=1):
-        result[wrapped[1:] - position] = token
+    inner = np.ones(len(result), np.bool_)
+    for places, token in [
+        *((wrapped[:-1] + position, token) for position, token in enumerate(before)),
+        *((wrapped[1:] - position, token) for position, token in enumerate(reversed(after), start=1)),
+    ]:
+        inner[places] = False
+        result[places] = token
+    result[inner] = values
     return ragged(result, wrapped)
 
 
@@ -93,10 +88,3 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
-
-
-def _ranges(
-    starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """`start, start+1, … start+length-1` for each row, concatenated."""
-    return np.arange(int(offsets[-1]), dtype=np.int64) + np.repeat(starts - offsets[:-1], lengths)

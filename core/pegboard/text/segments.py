@@ -1,13 +1,13 @@
-"""Cut texts into segments after every space, without copying a byte.
+"""Cut texts into units: stretches of bytes that can be encoded each by itself.
 
-Text follows Zipf's law, so a corpus has few distinct segments; a tokenizer whose work on a segment does not
-depend on its neighbours needs to see each distinct one only once.
+Text follows Zipf's law, so a corpus has few distinct units; a tokenizer whose work on a unit does not depend on its
+neighbours needs to see each distinct one only once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,29 +15,57 @@ import pyarrow as pa
 
 from pegboard.errors import DataError
 
-__all__ = ["Segments", "as_arrow", "blocks", "offsets_of", "segment", "segmented", "whole"]
+if TYPE_CHECKING:
+    from pegboard.text.ascii_words import AsciiWords
+
+__all__ = ["Cut", "Units", "as_arrow", "blocks", "border_from", "cut", "cut_words", "offsets_of"]
+
+Cut = Literal["after_space", "before_space", "never"]
+"""Where a text is cut: after each space, before each run of white space that a space begins, or nowhere."""
+
+PADDING = 16
+"""Bytes that follow a block's own, so that eight bytes can be read from wherever a unit starts."""
 
 _SPACE = 0x20
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 4 * 2**20
+_ASCII_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\v\f\r"))
+_WIDE_WHITE_SPACE = [
+    chr(point).encode()
+    for point in (0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
+]
+_WHITE_SPACE = (*(bytes([byte]) for byte in b" \t\n\v\f\r"), *_WIDE_WHITE_SPACE)
 
 
-class Segments(NamedTuple):
-    """The segments of a column of texts.
+class Units(NamedTuple):
+    """The units of a block of texts, in reading order. What lies between two units, no token comes from.
 
     Attributes:
-        distinct: the distinct segments, each a piece of text that ends with its space, if it had one.
-        indices: for each segment in reading order, its place in `distinct`.
-        rows: row i has the segments `rows[i]` to `rows[i + 1]`.
+        data: the texts' bytes one after another, and `PADDING` bytes more.
+        starts: int64 [units]; unit u is `data[starts[u] : ends[u]]`.
+        ends: int64 [units]
+        rows: int64 [texts + 1]; text i has the units `rows[i]` to `rows[i + 1]`.
+        words: bool [units]; true where the unit is a word, normalized already; `None` where none is.
     """
 
-    distinct: pa.LargeStringArray
-    indices: npt.NDArray[np.int32]
+    data: bytes | bytearray
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
+    words: npt.NDArray[np.bool_] | None = None
 
-    def counts(self) -> list[int]:
-        """How often each distinct segment occurs."""
-        times: list[int] = np.bincount(self.indices, minlength=len(self.distinct)).tolist()
-        return times
+    def __len__(self) -> int:
+        """Number of units."""
+        return len(self.starts)
+
+    def take(self, units: npt.NDArray[np.int64]) -> pa.LargeBinaryArray:
+        """The bytes of some units, by their numbers, which ascend."""
+        borders = np.empty(2 * len(units) + 1, np.int64)
+        borders[:-1:2], borders[1::2] = self.starts[units], self.ends[units]
+        borders[-1] = len(self.data)
+        with_gaps = pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), 2 * len(units), [None, pa.py_buffer(borders), pa.py_buffer(self.data)]
+        )
+        return with_gaps.take(pa.array(np.arange(0, 2 * len(units), 2)))
 
 
 def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, first: int = 0) -> pa.LargeStringArray:
@@ -100,56 +128,87 @@ def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view"
 
 
-def blocks(texts: pa.LargeStringArray) -> Iterator[pa.LargeStringArray]:
-    """`texts` in consecutive blocks of about 32 MiB, so that memory stays bounded."""
-    offsets = offsets_of(texts)
+def blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[pa.LargeStringArray]:
+    """`texts` in consecutive blocks of about 4 MiB, so that memory stays bounded and near the processor.
+
+    Raises:
+        DataError: see `as_arrow`.
+    """
+    from pegboard.text.texts import Texts
+
+    if isinstance(texts, Texts):
+        yield from texts.blocks(_BLOCK_BYTES)
+        return
+    array = as_arrow(texts)
+    offsets = offsets_of(array)
     start = 0
-    while start < len(texts):
+    while start < len(array):
         end = int(np.searchsorted(offsets, offsets[start] + _BLOCK_BYTES, side="right")) - 1
-        end = min(max(end, start + 1), len(texts))
-        yield texts[start:end]
+        end = min(max(end, start + 1), len(array))
+        yield array[start:end]
         start = end
 
 
-def segmented(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, context_free: bool) -> Iterator[Segments]:
-    """`texts` block by block: cut after spaces, or each text whole unless `context_free`."""
-    from pegboard.text.texts import Texts
+def cut(texts: pa.LargeStringArray, where: Cut) -> Units:
+    """Cut each text.
 
-    for block in texts.blocks() if isinstance(texts, Texts) else blocks(as_arrow(texts)):
-        yield segment(block) if context_free else whole(block)
-
-
-def whole(texts: pa.LargeStringArray) -> Segments:
-    """Each text as one segment, for tokenizers to which a space is no border.
+    A space (U+0020) is a border for Unicode too: no normalization form composes or reorders across it, and no context
+    rule of lower-casing looks past it.
 
     Example:
-        >>> whole(as_arrow(["to be", "to be"])).distinct.to_pylist()
-        ['to be']
+        >>> units = cut(as_arrow(["to be or", "be to"]), "after_space")
+        >>> units.take(np.arange(5)).to_pylist(), units.rows.tolist()
+        ([b'to ', b'be ', b'or', b'be ', b'to'], [0, 3, 5])
     """
-    encoded = texts.dictionary_encode()
-    return Segments(encoded.dictionary, encoded.indices.to_numpy(), np.arange(len(texts) + 1))
+    data, offsets = _bytes_and_offsets(texts)
+    if where == "never":
+        return Units(data, offsets[:-1], offsets[1:], np.arange(len(texts) + 1))
+    flat = np.frombuffer(data, np.uint8, len(data) - PADDING)
+    borders = np.flatnonzero(_starts(flat, offsets, where))
+    return Units(data, borders[:-1], borders[1:], np.searchsorted(borders, offsets))
 
 
-def segment(texts: pa.LargeStringArray) -> Segments:
-    """Cut each text after every space (U+0020) and find the distinct segments.
+def cut_words(texts: pa.LargeStringArray, rules: AsciiWords) -> Units:
+    """Cut each text into normalized words where it is plain ASCII; the rest after each space."""
+    raw, offsets = _bytes_and_offsets(texts)
+    data = bytearray(raw)
+    flat = np.frombuffer(raw, np.uint8, len(raw) - PADDING)
+    kinds = np.frombuffer(data.translate(rules.kinds), np.uint8, len(flat))
+    data = data.translate(rules.normalized)
+    starts = np.empty(len(flat) + 1, np.bool_)
+    np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
+    starts[:-1] |= kinds == rules.ALONE
+    starts[offsets] = True
+    not_plain = kinds == rules.NOT_PLAIN
+    if not_plain.any():
+        borders = np.flatnonzero(_starts(flat, offsets, "after_space"))
+        apart = np.logical_or.reduceat(not_plain, borders[:-1])
+        inside = np.repeat(apart, np.diff(borders))
+        np.copyto(kinds, rules.NOT_PLAIN, where=inside)
+        np.copyto(np.frombuffer(data, np.uint8, len(flat)), flat, where=inside)
+        starts[:-1] &= ~inside
+        starts[borders[:-1][apart]] = starts[borders[1:][apart]] = True
+    in_unit = np.zeros(len(flat) + 2, np.bool_)
+    np.not_equal(kinds, rules.GAP, out=in_unit[1:-1])
+    first = np.flatnonzero(starts & in_unit[1:])
+    ends = np.flatnonzero(starts & in_unit[:-1])
+    return Units(data, first, ends, np.searchsorted(first, offsets), kinds[first] != rules.NOT_PLAIN)
 
-    A space is a border for Unicode too: no normalization form composes or reorders across it, and no context rule of
-    lower-casing looks past it.
+
+def border_from(text: bytes, position: int, where: Cut) -> int:
+    """The first place at or after `position` where a text may be cut in two; its end if there is none.
 
     Example:
-        >>> segment(as_arrow(["to be or", "be to"])).distinct.to_pylist()
-        ['to ', 'be ', 'or', 'to']
+        >>> border_from(b"to be or", 3, "after_space"), border_from(b"to be or", 3, "before_space")
+        (6, 5)
     """
-    offsets = offsets_of(texts)
-    data = texts.buffers()[2]
-    flat = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]] if data is not None else np.empty(0, np.uint8)
-    starts_segment = np.zeros(len(flat) + 1, np.bool_)
-    np.equal(flat, _SPACE, out=starts_segment[1:])
-    starts_segment[offsets - offsets[0]] = True
-    borders = np.flatnonzero(starts_segment) + offsets[0]
-    segments = pa.LargeStringArray.from_buffers(len(borders) - 1, pa.py_buffer(borders), data or pa.py_buffer(b""))
-    encoded = segments.dictionary_encode()
-    return Segments(encoded.dictionary, encoded.indices.to_numpy(), np.searchsorted(borders, offsets))
+    at = text.find(b" ", position)
+    if where == "before_space":
+        while at > 0 and text.endswith(_WHITE_SPACE, max(0, at - 3), at):
+            at = text.find(b" ", at + 1)
+    if at < 0 or where == "never":
+        return len(text)
+    return at + 1 if where == "after_space" else at
 
 
 def offsets_of(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
@@ -158,3 +217,37 @@ def offsets_of(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:
     if buffer is None or len(texts) == 0:
         return np.zeros(1, np.int64)
     return np.frombuffer(buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+
+
+def _bytes_and_offsets(texts: pa.LargeStringArray) -> tuple[bytes, npt.NDArray[np.int64]]:
+    offsets = offsets_of(texts)
+    data = texts.buffers()[2]
+    own = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
+    return b"".join([own, bytes(PADDING)]), offsets - offsets[0]
+
+
+def _starts(flat: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], where: Cut) -> npt.NDArray[np.bool_]:
+    """Where a segment starts, and at the end of all: bool [bytes + 1]."""
+    starts = np.zeros(len(flat) + 1, np.bool_)
+    if where == "after_space":
+        np.equal(flat, _SPACE, out=starts[1:])
+    elif len(flat):
+        np.equal(flat, _SPACE, out=starts[:-1])
+        starts[1:-1] &= ~_ASCII_WHITE_SPACE[flat[:-1]]
+        wide = np.flatnonzero(starts[1:-1] & (flat[:-1] >= 0x80)) + 1
+        starts[wide[_after_wide_white_space(flat, wide)]] = False
+    starts[offsets] = True
+    return starts
+
+
+def _after_wide_white_space(flat: npt.NDArray[np.uint8], places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether white space of two or three bytes, such as U+00A0, ends before each place.
+
+    The regular expressions of byte-level tokenizers take all white space that runs together as one.
+    """
+    last = np.zeros(len(places), np.int64)
+    for back in (3, 2, 1):  # at the very start the third is no byte of the text, and makes none of these characters
+        last = last << 8 | flat[places - back]
+    known = [int.from_bytes(character, "big") for character in _WIDE_WHITE_SPACE]
+    found: npt.NDArray[np.bool_] = np.isin(last, known) | np.isin(last & 0xFFFF, known)
+    return found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Texts"]
 
-_BLOCK_BYTES = 16 * 2**20
+_BLOCK_BYTES = 4 * 2**20
 
 Rows = npt.NDArray[np.int64]
 
@@ -94,11 +94,12 @@ class Texts:
         for chunk in self._chosen():
             for part in _cut(chunk, size):
                 offsets = offsets_of(part)
-                waiting.append(part)
-                waiting_bytes += int(offsets[-1] - offsets[0])
-                if waiting_bytes >= size:
-                    yield pa.concat_arrays(waiting) if len(waiting) > 1 else part
+                more = int(offsets[-1] - offsets[0])
+                if waiting and waiting_bytes + more > size:
+                    yield pa.concat_arrays(waiting) if len(waiting) > 1 else waiting[0]
                     waiting, waiting_bytes = [], 0
+                waiting.append(part)
+                waiting_bytes += more
         if waiting:
             yield pa.concat_arrays(waiting) if len(waiting) > 1 else waiting[0]
 

@@ -14,16 +14,27 @@ from pegboard.errors import ArtifactError, DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pegboard.text.segments import Cut
+
 __all__ = ["count_pieces", "is_text", "most_frequent", "read_json"]
 
 
-def count_pieces(texts: Iterable[str] | pa.Array, normalizer: Any, pre_tokenizer: Any) -> Counter[str]:
+def count_pieces(
+    texts: Iterable[str] | pa.Array,
+    normalizer: Any,
+    pre_tokenizer: Any,
+    *,
+    space_first: bool = False,
+    ascii_words: bool = False,
+) -> Counter[str]:
     """How often each piece occurs in `texts`, splitting each distinct segment once.
 
     Args:
         texts: the texts.
         normalizer: a `tokenizers` normalizer, or `None`.
         pre_tokenizer: a `tokenizers` pre-tokenizer, or `None` to count characters. Both must be context-free.
+        space_first: whether a space belongs to the word after it; see `LibraryTokenizer`.
+        ascii_words: whether both keep the promise of `LibraryTokenizer.ascii_words`.
 
     Raises:
         DataError: a text is missing or is not a Unicode string.
@@ -33,15 +44,22 @@ def count_pieces(texts: Iterable[str] | pa.Array, normalizer: Any, pre_tokenizer
         >>> count_pieces(["to be or", "to do"], None, WhitespaceSplit()).most_common(1)
         [('to', 2)]
     """
-    from pegboard.text.segments import segmented
+    from pegboard.text.ascii_words import AsciiWords
+    from pegboard.text.counting import count_units
+    from pegboard.text.segments import blocks, cut, cut_words
 
     counts: Counter[str] = Counter()
-    for segments in segmented(texts, context_free=True):
-        for text, times in zip(segments.distinct.to_pylist(), segments.counts(), strict=True):
-            normal = normalizer.normalize_str(text) if normalizer is not None else text
-            pieces = normal if pre_tokenizer is None else [p for p, _ in pre_tokenizer.pre_tokenize_str(normal)]
-            for piece in pieces:
-                counts[piece] += times
+    rules = AsciiWords(normalizer, pre_tokenizer, ()) if ascii_words and not space_first else None
+    where: Cut = "before_space" if space_first else "after_space"
+    units = (cut_words(block, rules) if rules else cut(block, where) for block in blocks(texts))
+    for text, is_word, times in count_units(units):
+        if is_word:
+            counts[text] += times
+            continue
+        normal = normalizer.normalize_str(text) if normalizer is not None else text
+        pieces = normal if pre_tokenizer is None else [p for p, _ in pre_tokenizer.pre_tokenize_str(normal)]
+        for piece in pieces:
+            counts[piece] += times
     return counts
 
 

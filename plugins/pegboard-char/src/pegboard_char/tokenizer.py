@@ -27,6 +27,7 @@ class CharTokenizer(LibraryTokenizer):
     """
 
     context_free = True
+    characters = True
     lossless = True
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:

@@ -31,10 +31,11 @@ class WordTokenizer(LibraryTokenizer):
     """
 
     context_free = True
+    ascii_words = True
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
         """The most frequent words; see `LibraryTokenizer.learn`."""
-        counts = count_pieces(texts, library_normalizer(self.options), _splitter(self.options))
+        counts = count_pieces(texts, library_normalizer(self.options), _splitter(self.options), ascii_words=True)
         return most_frequent(counts, self.options)
 
     def build(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:

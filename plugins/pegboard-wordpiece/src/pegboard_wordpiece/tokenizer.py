@@ -32,10 +32,12 @@ class WordPieceTokenizer(LibraryTokenizer):
     """
 
     context_free = True
+    ascii_words = True
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
         """The pieces of the vocabulary; see `LibraryTokenizer.learn`."""
-        return learn_pieces(count_pieces(texts, _normalizer(self.options), _splitter()), self.options)
+        words = count_pieces(texts, _normalizer(self.options), _splitter(), ascii_words=True)
+        return learn_pieces(words, self.options)
 
     def build(self, vocabulary: Mapping[str, int]) -> tokenizers.Tokenizer:
         """The library's pipeline; see `LibraryTokenizer.build`."""

@@ -1,0 +1,126 @@
+"""Encode texts of which every character is a token, by a table of all characters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pegboard.text.ahead import read_ahead
+from pegboard.text.encoding import UnitEncoder
+from pegboard.text.ragged import Ids, concatenate, truncate_and_wrap
+from pegboard.text.segments import blocks, offsets_of
+
+__all__ = ["CharacterEncoder"]
+
+_NOT_PLAIN, _UNKNOWN_YET = -1, -2
+_CODE_POINTS = 0x110000
+_WITH_COMPOSITIONS = ((0xA0, 0x3400), (0xA000, 0xAC00), (0xF900, 0x20000), (0x2F800, 0x2FA20))
+"""Where Unicode has characters with a canonical decomposition, Hangul syllables aside."""
+
+
+class _Plain(NamedTuple):
+    values: Ids
+    offsets: npt.NDArray[np.int64]
+    not_plain: npt.NDArray[np.bool_]
+
+
+class CharacterEncoder:
+    """Encodes what is plain by a table, and leaves the rest to another encoder that gives the same ids.
+
+    A text is plain if no character of it changes, or is changed by, the normalization of its neighbours, each becomes
+    exactly one character, and none can begin a special token.
+
+    Args:
+        others: encodes the texts that are not plain.
+        normalize: the normalizer of the pipeline.
+        id_of: the id of a normalized character.
+        special_tokens: the tokens that are found in a text before it is normalized.
+        max_length: the most ids of a text, those before and after it included.
+        before: ids put before each text.
+        after: ids put after each text.
+    """
+
+    def __init__(
+        self,
+        others: UnitEncoder,
+        normalize: Callable[[str], str],
+        id_of: Callable[[str], int],
+        special_tokens: Iterable[str],
+        max_length: int,
+        *,
+        before: Sequence[int] = (),
+        after: Sequence[int] = (),
+    ) -> None:
+        self._others = others
+        self._normalize = normalize
+        self._id_of = id_of
+        self._marks = {token[0] for token in special_tokens}
+        self._wrapping: dict[str, Any] = {"max_length": max_length, "before": before, "after": after}
+        self._table: npt.NDArray[np.int32] | None = None
+
+    def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
+        """The ids of each text; see `UnitEncoder.encode`."""
+        return concatenate(list(self.encode_blocks(blocks(texts))))
+
+    def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts; see `UnitEncoder.encode_blocks`."""
+        for block, (values, offsets, not_plain) in read_ahead((block, self._by_table(block)) for block in texts):
+            ids = truncate_and_wrap(values, offsets, **self._wrapping)
+            if not_plain.any():
+                order = np.arange(len(block))
+                order[not_plain] = len(block) + np.arange(int(not_plain.sum()))
+                ids = concatenate([ids, self._others.encode(block.filter(pa.array(not_plain)))]).take(pa.array(order))
+            yield ids
+
+    def _by_table(self, block: pa.LargeStringArray) -> _Plain:
+        if self._table is None:
+            table = np.full(_CODE_POINTS, _UNKNOWN_YET, np.int32)
+            self._table = table
+        borders = offsets_of(block)
+        data = block.buffers()[2]
+        text = memoryview(data)[borders[0] : borders[-1]] if data is not None else memoryview(b"")
+        codes = np.frombuffer(str(text, "utf-8").encode("utf-32-le"), np.uint32)
+        offsets = borders - borders[0]
+        if len(codes) < len(text):  # some characters take several bytes
+            starts_character = (np.frombuffer(text, np.uint8) & 0xC0) != 0x80
+            offsets = np.concatenate([[0], np.cumsum(starts_character)])[offsets]
+        values = self._table[codes]
+        if int(values.min(initial=0)) <= _UNKNOWN_YET:
+            for code in np.unique(codes[values == _UNKNOWN_YET]).tolist():
+                self._table[code] = self._id_of_plain(chr(code))
+            values = self._table[codes]
+        not_plain = np.zeros(len(block), np.bool_)
+        if int(values.min(initial=0)) < 0:
+            not_plain[np.searchsorted(offsets, np.flatnonzero(values < 0), side="right") - 1] = True
+        return _Plain(values, offsets, not_plain)
+
+    def _id_of_plain(self, character: str) -> int:
+        if character in self._marks:
+            return _NOT_PLAIN
+        normal = self._normalize(character)
+        if len(normal) != 1 or _interacts(character) or _interacts(normal):
+            return _NOT_PLAIN
+        return self._id_of(normal)
+
+
+def _interacts(character: str) -> bool:
+    """Whether a normalization form may reorder the character or compose it with the one before it."""
+    if character.isascii():
+        return False
+    unassigned = unicodedata.category(character) == "Cn"  # the library may know a later version of Unicode
+    return unassigned or unicodedata.combining(character) != 0 or character in _composed_with_the_one_before()
+
+
+@lru_cache(maxsize=1)
+def _composed_with_the_one_before() -> frozenset[str]:
+    pairs = (
+        unicodedata.decomposition(chr(code)).split() for start, end in _WITH_COMPOSITIONS for code in range(start, end)
+    )
+    seconds = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2 and not pair[0].startswith("<")}
+    return frozenset(seconds | {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))})

@@ -1,0 +1,111 @@
+"""Number the distinct units of a corpus, many at a time."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pegboard.text.segments import Units
+
+__all__ = ["DistinctUnits", "grown"]
+
+_SLOT_BITS = 21
+_SHORT = 15
+"""Bytes of a unit that two 64-bit numbers hold, together with its length."""
+
+_ONE = np.uint64(1)
+_TOO_LONG = np.uint64(2**64 - 1)
+_MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
+
+Keys = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+Array = TypeVar("Array", npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint64])
+
+
+class DistinctUnits:
+    """Gives each distinct unit a number, in the order of their first occurrence.
+
+    A unit of up to 15 bytes is looked up by its bytes, as two numbers, in a table where each has one slot, for millions
+    of units at once. What finds its slot taken by another unit, and what is longer, is looked up in a dictionary; in
+    text that follows Zipf's law these are few, as the frequent units come first.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.kept_bytes = 0
+        self._slots: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+        self._low: Keys = np.zeros(1024, np.uint64)
+        self._high: Keys = np.zeros(1024, np.uint64)
+        self._others: dict[bytes, int] = {}
+
+    def places(self, units: Units) -> tuple[Places, Places]:
+        """The number of each unit.
+
+        Returns:
+            The numbers int64 [units], and for each number given for the first time, in order, where in `units` the
+            unit stands.
+        """
+        low, high = _keys(units)
+        slots = (low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)
+        if not len(self._slots):
+            self._slots = np.zeros(1 << _SLOT_BITS, np.int32)
+        places = self._slots[slots].astype(np.int64)  # a free slot leads to unit 0, which is then another one
+        missed = np.flatnonzero((self._low[places] != low) | (self._high[places] != high))
+        if not len(missed):
+            return places, missed
+        encoded = units.take(missed).dictionary_encode()
+        numbers, new = self._numbers(encoded.dictionary.to_pylist())
+        indices = encoded.indices.to_numpy()
+        places[missed] = numbers[indices]
+        first = np.empty(len(numbers), np.int64)
+        first[indices[::-1]] = missed[::-1]
+        unseen = first[new]
+        self._remember(units, unseen, low[unseen], high[unseen], slots[unseen])
+        return places, unseen
+
+    def _numbers(self, units: list[bytes]) -> tuple[Places, npt.NDArray[np.bool_]]:
+        """The number of each of these distinct units, and which of them are given one for the first time."""
+        known = self._others.get
+        numbers = np.fromiter((known(unit, -1) for unit in units), np.int64, len(units))
+        new = numbers < 0
+        numbers[new] = self.count + np.arange(int(new.sum()))
+        return numbers, new
+
+    def _remember(self, units: Units, unseen: Places, low: Keys, high: Keys, slots: Keys) -> None:
+        """Take in the units that were given the next numbers, in their order."""
+        numbers = self.count + np.arange(len(unseen))
+        self.count += len(unseen)
+        self._low, self._high = grown(self._low, self.count), grown(self._high, self.count)
+        # Of units that do not fit the keys are alike: they must not be found by them.
+        self._low[numbers], self._high[numbers] = low, np.where(high == _TOO_LONG, 0, high)
+        _, first = np.unique(slots, return_index=True)
+        fits = np.zeros(len(unseen), np.bool_)
+        fits[first] = True
+        fits &= (high != _TOO_LONG) & (self._slots[slots] == 0)
+        self._slots[slots[fits]] = numbers[fits]
+        others = units.take(unseen[~fits])
+        self._others.update(zip(others.to_pylist(), numbers[~fits].tolist(), strict=True))
+        self.kept_bytes += others.nbytes + 100 * len(others)
+
+
+def grown(array: Array, size: int) -> Array:
+    """The array, or a copy with room for `size` entries and more to come."""
+    if size <= len(array):
+        return array
+    return np.concatenate([array, np.zeros(max(size, 2 * len(array)) - len(array), array.dtype)])
+
+
+def _keys(units: Units) -> tuple[Keys, Keys]:
+    """The bytes and the length of each unit as two numbers, of which the second is `_TOO_LONG` if they do not fit."""
+    starts, lengths = units.starts, units.ends - units.starts
+    eight_bytes = np.ndarray((len(units.data) - 7,), "<u8", units.data, strides=(1,))
+    bits = 8 * np.minimum(lengths, 8).astype(np.uint64)
+    low = eight_bytes[starts] & ((_ONE << bits) - _ONE)
+    high = (lengths + 1).astype(np.uint64) << np.uint64(56)  # never 0, as the second number of no unit is
+    longer = np.flatnonzero(lengths > 8)
+    bits = 8 * np.minimum(lengths[longer] - 8, 7).astype(np.uint64)
+    high[longer] |= eight_bytes[starts[longer] + 8] & ((_ONE << bits) - _ONE)
+    high[longer[lengths[longer] > _SHORT]] = _TOO_LONG
+    return low, high
