@@ -58,9 +58,10 @@ def compare_tokenizers(
     """
     from pegboard.cache import without_cache
     from pegboard.files import atomic_write
+    from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
     from pegboard.tokenizing.compare import compare
-    from pegboard.tokenizing.data import load_texts, with_test_split
+    from pegboard.tokenizing.data import with_test_split
     from pegboard.tokenizing.output import check_file
     from pegboard.tokenizing.show import check_texts
 
@@ -73,7 +74,7 @@ def compare_tokenizers(
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings)
     chosen = choose_tokenizers_or_all(tokenizers, request, registry, console().note)
-    data = load_texts(request.dataset, registry, console())
+    data = load_data(request.dataset, registry, console=console(), labelled=False)
     data = with_test_split(data, request.dataset.options, request.name, console())
     result = compare(
         data,

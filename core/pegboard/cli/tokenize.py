@@ -83,8 +83,8 @@ def _show(
     no_cache: bool,
     as_json: bool,
 ) -> None:
+    from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
-    from pegboard.tokenizing.data import load_texts
     from pegboard.tokenizing.show import BERT_FRAME, check_texts, show_batches
 
     batch = check_texts(texts, "--show")
@@ -94,7 +94,7 @@ def _show(
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings)
     chosen = choose_tokenizers_or_all(tokenizers, request, registry, console().note, BERT_FRAME)
-    data = load_texts(request.dataset, registry, console())
+    data = load_data(request.dataset, registry, console=console(), labelled=False)
     shown = show_batches(
         data, request.name, chosen, registry, batch, cache=cache, asked_for=bool(tokenizers), console=console()
     )
@@ -153,8 +153,8 @@ def _encode(
     no_cache: bool,
     as_json: bool,
 ) -> None:
+    from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers, request_of
-    from pegboard.tokenizing.data import load_texts
     from pegboard.tokenizing.encode import check_targets, encode_data
 
     folders = check_targets(save, output)
@@ -163,7 +163,7 @@ def _encode(
     request = request_of(registry, dataset, settings)
     [named] = choose_tokenizers(tokenizers, request.options, registry)
     registry.factory_of(named.choice.component)  # a broken component is found before the data are read
-    data = load_texts(request.dataset, registry, console())
+    data = load_data(request.dataset, registry, console=console(), labelled=False)
     result = encode_data(
         data, request.name, named, registry, cache=cache, save=folders[0], output=folders[1], console=console()
     )

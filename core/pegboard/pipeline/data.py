@@ -62,8 +62,8 @@ def load_data(
         choice: the data set component and its options.
         registry: the installed components.
         console: is told what was cut.
-        cut: whether missing splits are cut from train.
-        labelled: whether the texts must have labels; without, nothing is cut.
+        cut: whether missing splits are cut from train; never where there are no labels.
+        labelled: whether the texts must have labels, and train those that a classifier needs.
 
     Raises:
         DataError: the data can't be used.
@@ -78,6 +78,7 @@ def load_data(
     splits = {name: _checked(split, name, names) for name, split in loaded.items()}
     if cut and labelled:
         _check_train(splits, names, console)
+    if cut and "train" in splits:
         splits = _with_missing_splits(splits, choice.options, console)
     return LabelledData(splits, names, _fingerprint(splits, names))
 

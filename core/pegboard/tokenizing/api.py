@@ -56,15 +56,15 @@ def tokenize(
         >>> done = pegboard.tokenize("moods", "wordpiece", tokenizer_vocab_size=4000, output="ids")
         >>> done.splits["train"].tokens, done.tokenizer.tokens("a core task")
     """
+    from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers, request_of
-    from pegboard.tokenizing.data import load_texts
     from pegboard.tokenizing.encode import check_targets, encode_data
 
     folders = check_targets(save, output)
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings, options)
     [named] = choose_tokenizers([tokenizer] if tokenizer else [], request.options, registry)
-    data = load_texts(request.dataset, registry, console)
+    data = load_data(request.dataset, registry, console=console, labelled=False)
     with _cache(cache, console) as found:
         return encode_data(
             data, request.name, named, registry, cache=found, save=folders[0], output=folders[1], console=console
@@ -106,15 +106,15 @@ def show_tokens(
         >>> shown.texts[1].tokens, shown.texts[1].attention_mask
         (('text', '[PAD]', '[PAD]', '[PAD]', '[PAD]'), (1, 0, 0, 0, 0))
     """
+    from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
-    from pegboard.tokenizing.data import load_texts
     from pegboard.tokenizing.show import BERT_FRAME, check_texts, show_batches
 
     batch = check_texts(texts, "texts")
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings, options)
     chosen = choose_tokenizers_or_all(_listed(tokenizers), request, registry, console.note, BERT_FRAME)
-    data = load_texts(request.dataset, registry, console)
+    data = load_data(request.dataset, registry, console=console, labelled=False)
     with _cache(cache, console) as found:
         return show_batches(
             data,
@@ -164,9 +164,10 @@ def compare_tokenizers(
         >>> {tokenizer.name: tokenizer.figures.unknown_rate for tokenizer in result.tokenizers}
     """
     from pegboard.errors import UsageError
+    from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
     from pegboard.tokenizing.compare import compare
-    from pegboard.tokenizing.data import load_texts, with_test_split
+    from pegboard.tokenizing.data import with_test_split
     from pegboard.tokenizing.show import check_texts
 
     shown = [sentences] if isinstance(sentences, str) else list(sentences)
@@ -177,7 +178,7 @@ def compare_tokenizers(
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings, options)
     chosen = choose_tokenizers_or_all(_listed(tokenizers), request, registry, console.note)
-    data = load_texts(request.dataset, registry, console)
+    data = load_data(request.dataset, registry, console=console, labelled=False)
     data = with_test_split(data, request.dataset.options, request.name, console)
     return compare(
         data,

@@ -1,34 +1,17 @@
-"""The texts to work on: split as a training would split them, with or without labels."""
+"""The splits that tokenizers are trained and measured on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pegboard.console import Console, silent
 from pegboard.errors import DataError
-from pegboard.pipeline.data import SPLITS, LabelledData, LabelledSplit, load_data
+from pegboard.pipeline.data import LabelledData, LabelledSplit
 
-if TYPE_CHECKING:
-    from pegboard.plugins.registry import Registry
-    from pegboard.recipe import Choice
-
-__all__ = ["load_texts", "train_split", "with_test_split"]
-
-
-def load_texts(choice: Choice, registry: Registry, console: Console = silent) -> LabelledData:
-    """The splits of a data set; where it has labels those that `pegboard train` makes, so that both share a cache.
-
-    Raises:
-        DataError: the data can't be used.
-        ComponentError: the data set's plugin is broken.
-    """
-    data = load_data(choice, registry, console=console, labelled=False)
-    if data.label_names and "train" in data.splits and len(data.splits) < len(SPLITS):
-        return load_data(choice, registry, console=console)
-    return data
+__all__ = ["train_split", "with_test_split"]
 
 
 def train_split(data: LabelledData, dataset: str) -> LabelledSplit:
