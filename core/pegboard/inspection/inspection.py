@@ -186,7 +186,7 @@ def _tokens(evidence: Evidence, name: str) -> dict[str, Any] | None:
     if evidence.context is None:
         return None
     counts = evidence.tokens[name].counts
-    truncated = counts.above(evidence.context.maximum)
+    truncated = evidence.context.cut_off(counts)
     return {
         **counts.summary(),
         "truncated": truncated,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pegboard.inspection.characters import KINDS
 from pegboard.inspection.evidence import Evidence
 from pegboard.inspection.findings import Example, Finding, listed, plural
+from pegboard.pages.html import percent
 
 __all__ = ["judge_texts"]
 
@@ -59,7 +60,7 @@ def _truncated(evidence: Evidence) -> Iterator[Finding]:
     context = evidence.context
     if context is None:
         return
-    counts = {name: tokens.counts.above(context.maximum) for name, tokens in evidence.tokens.items()}
+    counts = {name: context.cut_off(tokens.counts) for name, tokens in evidence.tokens.items()}
     rows, in_all = sum(counts.values()), sum(map(len, evidence.splits.values()))
     if rows:
         shown = listed([f"{name} {count:,}" for name, count in counts.items() if count])
@@ -67,17 +68,13 @@ def _truncated(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(
             code="truncated_texts",
             level="warning" if rows / in_all >= _TRUNCATED else "note",
-            title=f"{plural(rows, 'text')} ({rows / in_all:.1%}) {'is' if rows == 1 else 'are'} longer than the "
-            f"{context.maximum:,} tokens that count, and would be cut off ({shown}; the longest has {longest:,})",
+            title=f"{plural(rows, 'text')} ({percent(rows / in_all)}) {'is' if rows == 1 else 'are'} longer than the "
+            f"{context.maximum:,} tokens that count and would lose {'its' if rows == 1 else 'their'} end ({shown}; "
+            f"the longest has {longest:,})",
             advice=_longer(evidence, longest),
             rows=rows,
             examples=evidence.examples(
-                [
-                    (name, row)
-                    for name, tokens in evidence.tokens.items()
-                    for row in tokens.longest[:1]
-                    if tokens.counts.most > context.maximum
-                ]
+                [(name, row) for name, tokens in evidence.tokens.items() for row in tokens.longest[:1] if counts[name]]
             ),
         )
 

@@ -246,6 +246,8 @@ def _candidates(
     bands: npt.NDArray[np.uint32], bands_there: npt.NDArray[np.uint32] | None
 ) -> Iterator[tuple[Rows, Rows]]:
     """Pairs of texts that agree in a band; with `None` pairs of a text and an earlier one of the same column."""
+    if not len(bands) or (bands_there is not None and not len(bands_there)):
+        return
     for band in range(_BANDS):
         here = bands[:, band]
         if bands_there is None:

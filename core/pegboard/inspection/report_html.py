@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["report_html"]
 
 _MOST_LABELS = 40
+_MUCH_MORE = 1.1
 _LENGTHS = ("characters", "words", "tokens")
 
 
@@ -75,7 +76,7 @@ def _examples(finding: Finding) -> Html | str:
 def _source(split: str, row: int, label: str | None, why: str = "") -> Html:
     """Where a text stands, what it is labelled, and why it is shown."""
     parts = [pages.escaped(f"{split} {row:,}")]
-    parts += [pages.tag("b", label)] if label is not None else []
+    parts += [pages.tag("bdi", pages.tag("b", label))] if label is not None else []
     parts += [pages.escaped(why)] if why else []
     return pages.join(parts, " · ")
 
@@ -104,7 +105,12 @@ def _labels(figures: Mapping[str, Any]) -> Section:
     most, least = order[0], order[-1]
     note = ""
     if counts[least]:
-        note = f"{most} has {counts[most] / counts[least]:.1f} times the rows of {least}."
+        times = counts[most] / counts[least]
+        note = (
+            f"{most} has {times:.1f} times the rows of {least}."
+            if times >= 1.1
+            else "All labels are about as frequent."
+        )
     accuracy = f" Always answering {most} would be right for {percent(counts[most] / in_all)} of {first_name}."
     return Section("Labels", pages.join([chart, full]), note + accuracy)
 
@@ -141,7 +147,12 @@ def _lengths(figures: Mapping[str, Any]) -> Section:
                 continue
             at = counted["percentiles"]
             cut = percent(counted["truncated_share"]) if unit == "tokens" else "–"
-            cells = [counted["mean"], *(at[p] for p in ("5", "25", "50", "75", "95", "99")), counted["max"], cut]
+            cells = [
+                f"{counted['mean']:.1f}",
+                *(at[p] for p in ("5", "25", "50", "75", "95", "99")),
+                counted["max"],
+                cut,
+            ]
             rows.append([name, unit, *cells])
     head = ["split", "a text's", "mean", "5 %", "25 %", "50 %", "75 %", "95 %", "99 %", "most", "cut off"]
     parts.append(pages.table(head, rows, numbers=range(2, 11)))

@@ -18,7 +18,7 @@ _SCRIPTS = (
     "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala", "Thai", "Lao",
     "Tibetan", "Myanmar", "Georgian", "Ethiopic", "Cherokee", "Khmer", "Mongolian", "Hangul", "Hiragana",
     "Katakana", "Bopomofo", "CJK", "Yi", "Tifinagh", "Nko", "Vai", "Javanese", "Balinese", "Sundanese",
-    "Gothic", "Runic", "Ogham", "Coptic", "Glagolitic",
+    "Gothic", "Runic", "Ogham", "Canadian", "Coptic", "Glagolitic",
 )
 # fmt: on
 _NAMES = {script.upper(): script for script in _SCRIPTS}

@@ -15,10 +15,10 @@ from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.inspection.block import Split
 from pegboard.inspection.counts import Counts
 from pegboard.inspection.loading import without_nulls
-from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.model import build_encoder
 from pegboard.pipeline.tokens import prepare_tokenizer
 from pegboard.recipe import Recipe
+from pegboard.tokenizing.measure import encoded_blocks, without_limit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Tokens", "count_tokens", "prepare"]
 
-_NO_LIMIT = 2**31 - 1
 _LONGEST = 1_000_000
 """Characters of a text that are encoded; who has longer ones knows that they are cut."""
 
@@ -42,6 +41,7 @@ class Context:
         tokenizer_maximum: the most tokens that the tokenizer gives for a text.
         encoder_maximum: the most positions of the encoder; `None` if there is no limit.
         vocabulary: the number of the tokenizer's ids.
+        whole: whether texts could be counted beyond the tokenizer's maximum; if not, those that fill it count as cut.
     """
 
     tokenizer: str
@@ -49,6 +49,7 @@ class Context:
     tokenizer_maximum: int
     encoder_maximum: int | None
     vocabulary: int
+    whole: bool = True
 
     @property
     def maximum(self) -> int:
@@ -64,7 +65,13 @@ class Context:
             "tokenizer_maximum": self.tokenizer_maximum,
             "encoder_maximum": self.encoder_maximum,
             "vocabulary": self.vocabulary,
+            "whole": self.whole,
         }
+
+    def cut_off(self, counts: Counts) -> int:
+        """How many of the texts would lose their end."""
+        filled = not self.whole and self.maximum == self.tokenizer_maximum
+        return counts.above(self.maximum - 1 if filled else self.maximum)
 
 
 @dataclass(frozen=True)
@@ -92,15 +99,16 @@ def prepare(
     """
     tokenizer = prepare_tokenizer(recipe["tokenizer"], registry, without_nulls(train.texts), cache, console)
     encoder = build_encoder(recipe["encoder"], registry, tokenizer.vocab_info)
+    unlimited = without_limit(tokenizer)
     context = Context(
         tokenizer=recipe["tokenizer"].component.name,
         encoder=recipe["encoder"].component.name,
         tokenizer_maximum=tokenizer.max_length,
         encoder_maximum=encoder.max_length,
         vocabulary=tokenizer.vocab_size,
+        whole=unlimited is not tokenizer,
     )
-    tokenizer.max_length = _NO_LIMIT
-    return tokenizer, context
+    return unlimited, context
 
 
 def count_tokens(recipe: Recipe, tokenizer: Tokenizer, split: Split, console: Console = silent) -> Tokens:
@@ -110,11 +118,8 @@ def count_tokens(recipe: Recipe, tokenizer: Tokenizer, split: Split, console: Co
         ComponentError: the tokenizer is broken.
     """
     counts, longest, first = Counts(), np.empty((0, 2), np.int64), 0
-    with (
-        blaming(recipe["tokenizer"].component),
-        console.progress(f"encoding {split.name}", len(split)) as progress,
-    ):
-        for ids in tokenizer.encode_blocks(_cut(split)):
+    with console.progress(f"encoding {split.name}", len(split)) as progress:
+        for ids in encoded_blocks(tokenizer, recipe["tokenizer"], _cut(split), len(split)):
             lengths: npt.NDArray[np.int64] = np.asarray(ids.value_lengths().to_numpy(zero_copy_only=False), np.int64)
             counts.add(lengths)
             some = np.argsort(-lengths, kind="stable")[:3]

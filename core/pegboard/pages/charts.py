@@ -251,7 +251,9 @@ def _tick_labels(ticks: Sequence[float], y: float, right: float | None = None) -
 
 def _ticks(highest: float, about: int = 6) -> list[float]:
     """Round numbers from 0 to at least `highest`, `about` many."""
-    step = _nice(max(highest, 1e-9) / about)
+    if highest <= 0:
+        return [0, 1]
+    step = _nice(highest / about)
     return [round(i * step, 10) for i in range(math.ceil(highest / step - 1e-9) + 1)]
 
 

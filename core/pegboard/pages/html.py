@@ -9,7 +9,7 @@ from collections.abc import Iterable
 __all__ = ["Html", "escaped", "join", "number", "percent", "tag"]
 
 _UNSEEN = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufffe\uffff]"
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufffe\uffff]"
 )
 """Characters that HTML forbids, that nobody sees, or that turn the direction of what follows on the page."""
 
