@@ -132,6 +132,20 @@ def test_missing_splits_are_cut_as_for_a_training(cli, toy):
     assert "cut from train" in done.err
 
 
+def test_data_of_one_label(tokenize, table):
+    table.write_text(json.dumps({"names": ["only"], "train": [[f"red {i}", 0] for i in range(20)]}))
+    done = tokenize("-t", "space", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["splits"]["train"]["rows"] == 14
+
+
+def test_data_to_be_tested_only(tokenize, table):
+    table.write_text(json.dumps({"names": ["warm", "cold"], "test": [["red", 0], ["blue", 1]]}))
+    done = tokenize("-t", "space")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no train split to train a tokenizer on, only test" in done.err
+
+
 class TestSave:
     def test_it_can_be_loaded(self, tokenize, tmp_path):
         folder = tmp_path / "deep" / "tokenizer"

@@ -86,7 +86,9 @@ def comparison_page(result: TokenizerComparison) -> str:
     sections = [
         Section("Vocabulary and coverage", _vocabulary(several)),
         Section("Length", _lengths(several), "Tokens of a text, special tokens included, if nothing were cut off."),
-        Section("Token by token", _sentences(several)),
+        Section(
+            "Token by token", _sentences(several), "A piece with ## goes on with a word; one with Ġ or ▁ begins one."
+        ),
         Section("Speed", _speed(several), "Measured once, on the machine that made this page."),
         Section("What the figures mean", _meaning()),
     ]
