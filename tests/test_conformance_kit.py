@@ -170,6 +170,9 @@ def test_check_takes_options(cli, toy):
         (("no-such-thing",), 3, "no-such-thing"),
         (("space", "--property", "no_such_property"), 2, "has no property 'no_such_property'"),
         (("space", "--set", "tokenizer=3"), 2, "KIND.KEY=VALUE"),
+        (("space", "--set", "encoder.size=3"), 2, "--set encoder.…: what is checked is no encoder"),
+        (("space", "--set", "tokenizer.vocab_sise=3"), 2, "did you mean vocab_size?"),
+        (("space", "--vocabulary", "30"), 2, "--vocabulary: space has no encoder"),
     ],
 )
 def test_check_refuses(cli, toy, arguments, status, message):
@@ -177,6 +180,38 @@ def test_check_refuses(cli, toy, arguments, status, message):
     assert code == status
     assert message in err
     assert "✓" not in out
+
+
+def test_check_takes_the_vocabulary_of_a_checkpoint(cli):
+    chosen = ("--plugin", str(Path(BROKEN).with_name("broken_encoders.py")), "--property", "every_id_is_accepted")
+    done = cli("plugins", "check", "embedding-too-small", "--vocabulary", "70", *chosen)
+    assert done.code == 1
+    assert "ids 0, 1 and 69 of 70" in done.out
+
+
+def test_check_tells_a_problem_once(cli, temporary_plugin):
+    source = """
+        import pegboard
+        class Never(pegboard.PieceTokenizer):
+            def split(self, text):
+                raise ValueError("never")
+        @pegboard.hookimpl
+        def pegboard_tokenizers():
+            yield pegboard.ComponentSpec(name="never", factory=f"{__name__}:Never", summary="fails")
+    """
+    chosen = [
+        f"--property={name}" for name in ("order_is_kept", "repeated_texts_are_equal", "same_seed_gives_the_same_bytes")
+    ]
+    done = cli("plugins", "check", "never", "--plugin", temporary_plugin(source).file, *chosen)
+    assert done.code == 1
+    assert done.out.count("ValueError: never") == 1
+    assert done.out.count("the same problem") == 2
+    assert done.out.count("why it matters") == 3
+
+
+def test_an_unknown_setting_is_refused():
+    with pytest.raises(UsageError, match="has no setting 'vocabulry'"):
+        next(check_component("encoder", "rnn", vocabulry=3))
 
 
 def test_check_needs_no_pytest(toy):

@@ -80,6 +80,7 @@ ENCODERS = {
     "unseeded": ("same_seed_gives_the_same_bytes", "two runs with the same seed differ"),
     "embedding-too-small": ("every_id_is_accepted", "ids 0, 1 and 49 of 50: index out of range"),
     "one-position-too-few": ("length_one_and_the_maximum_work", "index out of range"),
+    "stops-halfway": ("lengths_up_to_the_maximum_work", "the second half of 40 tokens does not count"),
     "divides-by-zero": ("a_row_without_tokens_is_finite", "values that are not finite"),
     "changes-ids": ("input_is_left_alone", "ids were changed"),
     "subtracts-the-mask": ("mask_may_be_bool", "bool"),

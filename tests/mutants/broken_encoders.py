@@ -311,6 +311,13 @@ class LeaksIntoStates(Correct):
         return pegboard.EncoderOutput(states + states.mean(1, keepdim=True), pooled)
 
 
+class StopsHalfway(Correct):
+    """Reads the first twenty tokens, though it says that it takes forty."""
+
+    def forward(self, input_ids, attention_mask):
+        return super().forward(input_ids[:, :20], attention_mask[:, :20])
+
+
 @pegboard.hookimpl
 def pegboard_encoders():
     for mutant in list(globals().values()):

@@ -226,6 +226,7 @@ def check_component(
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str] = (),
     properties: Collection[str] = (),
+    **settings: Any,
 ) -> Iterator[Verdict]:
     """Check a component against the properties of its kind.
 
@@ -235,19 +236,24 @@ def check_component(
         options: options for it, where its defaults won't do.
         plugins: one-file plugins to load.
         properties: names of the properties to check (default: all).
+        settings: other attributes of the kind's class, such as `vocabulary` of `EncoderConformance`.
 
     Yields:
         One verdict a property, as they are reached.
 
     Raises:
         ComponentError: it is not installed, or its plugin is broken.
-        UsageError: there is no such property.
+        UsageError: there is no such property, or no such setting.
 
     Example:
         >>> all(verdict.outcome != "fail" for verdict in check_component("tokenizer", "char"))
         True
     """
-    checked = conformance_of(kind, component=component, options=dict(options or {}), plugins=tuple(plugins))
+    chosen = {"component": component, "options": dict(options or {}), "plugins": tuple(plugins)}
+    checked = conformance_of(kind, **settings, **chosen)
+    for name in settings:
+        if name not in checked.settings:
+            raise UsageError(f"a {kind} has no setting {name!r}", hint=one_of(name, checked.settings))
     known = properties_of(checked)
     for name in properties:
         if name not in known:

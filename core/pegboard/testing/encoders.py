@@ -201,6 +201,26 @@ class EncoderConformance(Conformance):
         for length in (1, self.encoder.max_length or 600):
             assert self.run([length, 1]).pooled.isfinite().all(), f"length {length} gives values that are not finite"
 
+    def test_lengths_up_to_the_maximum_work(self) -> None:
+        """Texts of all lengths up to `max_length` (or 600, without a limit) are read to their end, beside a short one.
+
+        An encoder that quietly stops earlier learns from beginnings only; the tokenizer cuts where `max_length` says.
+        """
+        import torch
+
+        longest = self.encoder.max_length or 600
+        alone = self.run([1]).pooled[0]
+        for length in sorted({min(2, longest), (longest + 1) // 2, max(1, longest - 1), longest}):
+            ids, mask = self.batch([length, 1])
+            with torch.no_grad():
+                states, pooled = self.encoder(ids, mask)
+                ids[0, length // 2 :] = ids[0, length // 2 :] % (self.vocabulary - 1) + 1
+                changed = self.encoder(ids, mask).pooled
+            assert pooled.shape == (2, self.encoder.hidden_size), f"length {length}: pooled is {tuple(pooled.shape)}"
+            assert states.isfinite().all(), f"length {length} gives states that are not finite"
+            assert _close(pooled[1], alone), f"a neighbour of {length} tokens changes a text of one token"
+            assert not torch.equal(pooled[0], changed[0]), f"the second half of {length} tokens does not count"
+
     def test_a_row_without_tokens_is_finite(self) -> None:
         """A row that is all padding gives finite numbers.
 
