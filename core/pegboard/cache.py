@@ -221,12 +221,17 @@ def cache_folder() -> Path:
     return Path(base).expanduser().absolute() / "pegboard"
 
 
-def without_cache() -> None:
-    """From now on this process finds an empty cache, in a temporary folder that is removed when it ends."""
+def without_cache() -> Callable[[], None]:
+    """From now on this process finds an empty cache, in a temporary folder that is removed when it ends.
+
+    Returns:
+        A function that ends it sooner.
+    """
     global _temporary
     if _temporary is None:
         _temporary = Path(tempfile.mkdtemp(prefix="pegboard-"))
-        atexit.register(_remove_temporary, _temporary, os.getpid())
+        atexit.register(_with_cache_again, os.getpid())
+    return lambda: _with_cache_again(os.getpid())
 
 
 def checksum(file: Path) -> str:
@@ -312,6 +317,8 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_temporary(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # not in a worker that was forked
-        shutil.rmtree(folder, ignore_errors=True)
+def _with_cache_again(process: int) -> None:
+    global _temporary
+    if _temporary is not None and os.getpid() == process:  # not in a worker that was forked
+        _remove(_temporary)
+        _temporary = None

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pegboard.artifact import SavedModel, load_model
 from pegboard.pipeline.predict import best_device, predict_outputs
 from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
+from pegboard.text.ragged import concatenate
 from pegboard.text.segments import as_arrow
 
 if TYPE_CHECKING:
@@ -76,14 +77,19 @@ class Classifier:
             yield block, probabilities(predict_outputs(self._network, encoded))
             first += len(block)
 
-    def logits(self, split: LabelledSplit) -> npt.NDArray[np.float32]:
-        """Logits float32 [rows, labels] for a whole split."""
-        encoded = EncodedSplit(self.tokenizer.encode_batch(split.texts.array()), None, self.tokenizer.pad_id)
-        return predict_outputs(self._network, encoded)
+    def evaluate(
+        self, split: LabelledSplit, encoded: EncodedSplit | None = None
+    ) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
+        """All figures of a split, and the probabilities they came from; see `classification_report`.
 
-    def evaluate(self, split: LabelledSplit) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
-        """All figures of a split, and the probabilities they came from; see `classification_report`."""
-        logits = self.logits(split)
+        Args:
+            split: texts and labels.
+            encoded: the same as ids, where they are known already.
+        """
+        if encoded is None:
+            ids = concatenate(list(self.tokenizer.encode_blocks(split.texts.blocks())))
+            encoded = EncodedSplit(ids, split.labels, self.tokenizer.pad_id)
+        logits = predict_outputs(self._network, encoded)
         return classification_report(logits, split.labels, self.label_names), probabilities(logits)
 
 

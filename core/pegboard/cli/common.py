@@ -14,7 +14,7 @@ from pegboard.console import Console
 if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
 
-__all__ = ["choice_options", "console", "open_registry", "plugin_option", "print_json", "table"]
+__all__ = ["choice_options", "console", "no_cache_option", "open_registry", "plugin_option", "print_json", "table"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,6 +37,22 @@ plugin_option = click.option(
     metavar="FILE.py",
     callback=_with_those_of_the_project,
     help="Load a one-file plugin, beside those in [tool.pegboard] plugins of pyproject.toml.",
+)
+
+
+def _forget_the_cache(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given and not context.resilient_parsing:
+        from pegboard.cache import without_cache
+
+        context.call_on_close(without_cache())
+
+
+no_cache_option = click.option(
+    "--no-cache",
+    is_flag=True,
+    expose_value=False,
+    callback=_forget_the_cache,
+    help="Keep nothing for later and use nothing kept: a temporary folder serves instead.",
 )
 
 

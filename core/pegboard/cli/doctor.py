@@ -36,7 +36,7 @@ LIBRARIES = (
 )
 
 
-VARIABLES = ("PEGBOARD_CONFIG", "PEGBOARD_DISABLE", "PEGBOARD_STRICT")
+VARIABLES = ("PEGBOARD_CACHE", "PEGBOARD_CONFIG", "PEGBOARD_DISABLE", "PEGBOARD_STRICT")
 
 
 @click.command(cls=Command)
@@ -54,6 +54,7 @@ def doctor(plugins: tuple[str, ...], as_json: bool) -> None:
         "platform": platform.platform(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "device": _device(),
+        "cache": _cache(),
         "settings": {**_settings(), "problem": str(problem) if problem else None},
         "plugins": [_facts(plugin) for plugin in found],
     }
@@ -103,6 +104,14 @@ def _device() -> str:
     return f"cpu: {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def _cache() -> str:
+    from pegboard.cache import Cache, cache_folder
+    from pegboard.cli.cache import in_units
+
+    entries = Cache(cache_folder()).entries()
+    return f"{cache_folder()}: {len(entries)} entries, {in_units(sum(entry.size for entry in entries))}"
+
+
 def _facts(plugin: Plugin) -> dict[str, Any]:
     return {
         "distribution": plugin.distribution,
@@ -116,7 +125,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    for key in ("pegboard", "python", "platform", "device"):
+    for key in ("pegboard", "python", "platform", "device", "cache"):
         click.echo(f"{key:<10} {facts[key]}")
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in facts["libraries"].items())
     settings = facts["settings"]

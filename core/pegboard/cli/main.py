@@ -26,6 +26,7 @@ COMMANDS = {
         "Measure tokenizers on the same data, side by side.",
     ),
     "inspect": ("pegboard.cli.inspect:inspect", "What is in a data set, and what will go wrong with it."),
+    "cache": ("pegboard.cli.cache:cache", "Show and free what is kept between runs."),
     "recipe": ("pegboard.cli.recipe:recipe", "Show, check or describe recipes."),
     "plugins": ("pegboard.cli.plugins:plugins", "List and manage plugins and their components."),
     "doctor": ("pegboard.cli.doctor:doctor", "What to paste into a bug report."),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pegboard.cli.common import choice_options, console, open_registry, print_json
+from pegboard.cli.common import choice_options, console, no_cache_option, open_registry, print_json
 from pegboard.cli.lazy import Command
 from pegboard.cli.report import report
 
@@ -17,6 +17,7 @@ __all__ = ["train"]
 @choice_options
 @click.option("--out", metavar="RUN", help="The run folder [default: runs/DATASET-TOKENIZER-ENCODER].")
 @click.option("--overwrite", is_flag=True, help="Start afresh where the folder holds a run.")
+@no_cache_option
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of tables.")
 def train(
     recipe: str | None,

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pegboard.cache import Cache
 from pegboard.classifier import Classifier
 from pegboard.console import Console, silent
 from pegboard.errors import DataError, UsageError, one_of
 from pegboard.files import atomic_write, cannot_write
 from pegboard.pipeline.data import SPLITS, LabelledData, LabelledSplit, load_data
+from pegboard.pipeline.tokens import encode_split
 from pegboard.recipe import resolve_dataset, set_value
 
 if TYPE_CHECKING:
@@ -29,9 +31,12 @@ __all__ = ["evaluate_and_finish", "evaluate_run", "write_predictions"]
 def evaluate_and_finish(run: RunContext, data: LabelledData, figures: Mapping[str, Any]) -> dict[str, Any]:
     """Load what was saved, measure that, and write predictions and `metrics.json`, which marks the run complete."""
     classifier = Classifier.from_folder(run.folder / "model", run.registry)
+    cache, choice = Cache.open(run.console), run.recipe["tokenizer"]
     metrics: dict[str, Any] = {}
     for split in ("validation", "test"):
-        metrics[split], probability = classifier.evaluate(data.splits[split])
+        rows = data.splits[split]
+        encoded = encode_split(choice, run.registry, classifier.tokenizer, rows, cache, run.console)
+        metrics[split], probability = classifier.evaluate(rows, encoded)
         file = run.folder / "predictions" / f"{split}.parquet"
         write_predictions(file, data.splits[split], probability, data.label_names)
     metrics["train"] = dict(figures)
