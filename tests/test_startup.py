@@ -60,6 +60,7 @@ COMMANDS = [
     ["predict", "--help"],
     ["tokenize", "--help"],
     ["compare-tokenizers", "--help"],
+    ["inspect", "--help"],
     ["doctor", "--help"],
 ]
 

@@ -18,6 +18,8 @@ from pegboard.toml import parse_toml, read_toml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import datasets
+
     from pegboard.classifier import Classifier
     from pegboard.plugins.registry import Registry
 
@@ -86,6 +88,31 @@ class Run:
         if not all(isinstance(document.get(key), kind) for key, kind in wanted.items()):
             raise ArtifactError("is not the recipe of a run", where=str(self.folder / _RECIPE))
         return document
+
+    def predictions(self, split: str = "test") -> datasets.Dataset:
+        """What the model made of each row of a split: `text`, `label`, `prediction`, `probability_<label>`.
+
+        Args:
+            split: `test` or `validation`.
+
+        Raises:
+            ArtifactError: there are none.
+
+        Example:
+            >>> frame = run.predictions().with_format("pandas")[:]
+            >>> frame[frame["label"] != frame["prediction"]]
+        """
+        import datasets
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        file = self.folder / "predictions" / f"{split}.parquet"
+        if not file.is_file():
+            raise ArtifactError("no such file", where=str(file), hint="splits with predictions: test, validation")
+        try:
+            return datasets.Dataset(pq.read_table(file))
+        except pa.ArrowException as error:
+            raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
 
     def classifier(self, registry: Registry | None = None) -> Classifier:
         """The trained classifier; see `pegboard.load`."""

@@ -120,7 +120,8 @@ def _lengths(figures: Mapping[str, Any]) -> Section:
     parts: list[object] = []
     marks = []
     if context:
-        marks = [Mark(context["maximum"], f"maximum {context['maximum']:,}")]
+        # Where the first text that is too long begins: a bar holds what is at least its left edge.
+        marks = [Mark(context["maximum"] + 1, f"maximum {context['maximum']:,}")]
         limit = context["encoder_maximum"]
         parts.append(
             pages.paragraph(

@@ -129,8 +129,8 @@ def _histogram(figures: Mapping[str, Any], width: int) -> Iterator[str]:
     note = ""
     if figures["context"] and what == "tokens":
         maximum, edges = figures["context"]["maximum"], bars["edges"]
-        if maximum < edges[-1]:
-            place = min(sum(edge <= maximum for edge in edges) - 1, len(sparks) - 1)
+        if maximum + 1 < edges[-1]:
+            place = min(sum(edge <= maximum for edge in edges), len(sparks) - 1)
             sparks = sparks[:place] + click.style(sparks[place:], fg="yellow")
             note = f"\n{' ' * place}^ {maximum:,}: what is beyond is cut off"
         else:
