@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pegboard.cli.common import console, open_registry, plugin_option, print_json
+from pegboard.cli.common import console, no_cache_option, open_registry, plugin_option, print_json
 from pegboard.cli.lazy import Command
 
 __all__ = ["inspect"]
@@ -20,7 +20,7 @@ _WIDTH_OF_A_FILE = 100
 @click.option("--encoder", metavar="E", help="Whose maximum context counts, too; a name.")
 @click.option("--set", "settings", multiple=True, metavar="KEY.PATH=VALUE", help="dataset.label_column=topic.")
 @click.option("--html", metavar="FILE", help="Write the report with plots as one HTML page.")
-@click.option("--no-cache", is_flag=True, help="Neither look into the cache nor keep anything there.")
+@no_cache_option
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def inspect(
@@ -29,7 +29,6 @@ def inspect(
     encoder: str | None,
     settings: tuple[str, ...],
     html: str | None,
-    no_cache: bool,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -41,13 +40,10 @@ def inspect(
     """
     from shutil import get_terminal_size
 
-    from pegboard.cache import without_cache
     from pegboard.files import atomic_write
     from pegboard.inspection.inspection import inspect_document
     from pegboard.recipe import document_of
 
-    if no_cache:
-        without_cache()
     choices = {"dataset": dataset, "tokenizer": tokenizer, "encoder": encoder}
     document = document_of(None, choices=choices, settings=settings, plugins=plugins)
     registry = open_registry(document["plugins"])
