@@ -9,7 +9,6 @@ import pegboard
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pegboard import cache
 
 TEXTS = {"train": ["red green blue", "green blue", "blue"], "validation": ["red"], "test": ["blue grey", "green"]}
 
@@ -42,7 +41,6 @@ def pegboard_tokenizers():
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_temporary", None)
 
 
 @pytest.fixture
@@ -121,7 +119,6 @@ def test_without_the_cache(tokenize, tmp_path):
     for _ in range(2):
         found = json.loads(tokenize("-t", "space", "--no-cache", "--json").out)
         assert not found["tokenizer"]["from_cache"]
-        cache._temporary = None
     assert not (tmp_path / "cache").exists()
 
 

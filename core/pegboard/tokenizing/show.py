@@ -60,6 +60,7 @@ class ShownTokens:
     Attributes:
         name: the tokenizer as it was asked for.
         facts: its component, version and options.
+        trained: whether its vocabulary was learned from the data.
         vocab_size: number of ids.
         max_length: the most tokens of a text.
         pad_id: the id of padding.
@@ -70,6 +71,7 @@ class ShownTokens:
 
     name: str
     facts: dict[str, Any]
+    trained: bool
     vocab_size: int
     max_length: int
     pad_id: int
@@ -81,6 +83,7 @@ class ShownTokens:
         """All of it, as a document holds it."""
         return {
             **self.facts,
+            "trained": self.trained,
             "vocab_size": self.vocab_size,
             "max_length": self.max_length,
             "pad_id": self.pad_id,
@@ -140,6 +143,7 @@ def show_texts(named: NamedTokenizer, tokenizer: Tokenizer, texts: Sequence[str]
     return ShownTokens(
         named.name,
         named.facts(),
+        tokenizer.trained,
         tokenizer.vocab_size,
         tokenizer.max_length,
         tokenizer.pad_id,
