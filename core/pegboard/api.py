@@ -126,7 +126,7 @@ def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[
 
     Example:
         >>> [component.name for component in pegboard.components("tokenizer")]
-        ['char', 'pretrained', 'word', 'wordpiece']
+        ['bpe', 'char', 'pretrained', 'unigram', 'word', 'wordpiece']
     """
     registry = open_registry(plugins)
     return registry.of_kind(kind) if kind else registry.components

@@ -81,8 +81,8 @@ class Tokenizer(ABC):
     """whether it learns from texts; a tokenizer that comes with its vocabulary does not"""
     decodes: ClassVar[bool] = True
     """whether `decode` keeps the letters of a text in their order"""
-    lossless: ClassVar[bool] = False
-    """whether `decode` gives the normalized text back exactly; declare it where it is true"""
+    lossless: bool = False
+    """whether `decode` gives the normalized text back exactly; declare it where it is true, by options if need be"""
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -175,10 +175,11 @@ class TokenizerConformance(Conformance):
 
         The size decides the memory of the embedding.
         """
-        if not self.has_option("vocab_size"):
-            raise NotApplicable("it has no option vocab_size")
-        tokenizer = self.trained(vocab_size=200)
-        assert tokenizer.vocab_size <= 200, f"the vocabulary has {tokenizer.vocab_size} entries, 200 were asked for"
+        size = next((size for size in (200, 400) if self.accepts(vocab_size=size)), None)
+        if size is None:
+            raise NotApplicable("it has no option vocab_size that takes 200 or 400")
+        tokenizer = self.trained(vocab_size=size)
+        assert tokenizer.vocab_size <= size, f"the vocabulary has {tokenizer.vocab_size} entries, {size} were asked for"
         largest = max(i for row in _ids(tokenizer, TRAINING_TEXTS) for i in row)
         assert largest < tokenizer.vocab_size, f"an id is {largest}, the vocabulary has {tokenizer.vocab_size} entries"
 

@@ -269,12 +269,18 @@ def read_backend(file: Path) -> tokenizers.Tokenizer:
 
 def _wrapping(backend: tokenizers.Tokenizer) -> tuple[list[int], list[int]]:
     """The ids that the post-processor puts before and after a text: those around the ids of a short one."""
-    for text in ("a", "the", "0", "."):
+    for text in _short_texts(backend):
         encoding = backend.encode(text)
         content = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]
         if content:
             return encoding.ids[: content[0]], encoding.ids[content[-1] + 1 :]
     return backend.encode("").ids, []
+
+
+def _short_texts(backend: tokenizers.Tokenizer) -> Iterator[str]:
+    """Texts of which one is sure to have ids, if any has: a vocabulary may be of a script of its own."""
+    yield from ("a", "the", "0", ".")
+    yield from backend.get_vocab(with_added_tokens=False)
 
 
 def _checked_vocabulary(model: Any, where: str) -> dict[str, int]:
