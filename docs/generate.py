@@ -1,4 +1,4 @@
-"""Write the reference pages that the code can write itself: the command line, the hooks, the options.
+"""Write the reference pages that the code can write itself: the command line, one a hook, the options.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit with 1 if one is out of date
@@ -21,19 +21,27 @@ from pegboard.tasks.options import ClassifyOptions
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
+HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("pegboard_")}
+HOW_TO = {f"pegboard_{kind}s": f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}" for kind in KINDS}
 
 
 def main() -> int:
     """Write or compare every generated page."""
-    pages = {"cli.md": cli_page(), "hooks.md": hooks_page(), "options.md": options_page()}
+    pages = {"cli.md": cli_page(), "options.md": options_page(), "hooks/README.md": hooks_index()}
+    pages |= {f"hooks/{name}.md": hook_page(name) for name in HOOKS}
     check = "--check" in sys.argv[1:]
     stale = [name for name, text in pages.items() if _current(name) != text]
-    for name in stale:
+    gone = [file for file in (REFERENCE / "hooks").glob("*.md") if f"hooks/{file.name}" not in pages]
+    for name in [*stale, *(f"hooks/{file.name}" for file in gone)]:
         if check:
             print(f"docs/reference/{name} is out of date: run python docs/generate.py")
-        else:
+    if not check:
+        for name in stale:
+            (REFERENCE / name).parent.mkdir(exist_ok=True)
             (REFERENCE / name).write_text(pages[name], encoding="utf-8")
-    return 1 if check and stale else 0
+        for file in gone:
+            file.unlink()
+    return 1 if check and (stale or gone) else 0
 
 
 def cli_page() -> str:
@@ -47,13 +55,27 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def hooks_page() -> str:
-    """Signature and docstring of every hook."""
+def hooks_index() -> str:
+    """What hooks are, and a table of them."""
     parts = [NOTICE, "# Hooks\n", inspect.cleandoc(hookspecs.__doc__ or "") + "\n"]
-    for name, function in vars(hookspecs).items():
-        if name.startswith("pegboard_"):
-            signature = str(inspect.signature(function)).replace("'", "")
-            parts.append(f"## {name}\n\n```python\n{name}{signature}\n```\n\n{_markdown(function)}\n")
+    rows = ["| hook | what it is for |", "| --- | --- |"]
+    rows += [f"| [`{name}`]({name}.md) | {_first_line(hook)} |" for name, hook in HOOKS.items()]
+    parts.append("\n".join(rows) + "\n")
+    parts.append("When they are called: [the life of a plugin](../plugins.md) and [of a run](../../architecture.md).")
+    parts.append("What may change, and how that is announced: [stability](../plugin-api.md).\n")
+    return "\n".join(parts)
+
+
+def hook_page(name: str) -> str:
+    """Signature and docstring of a hook."""
+    signature = str(inspect.signature(HOOKS[name])).replace("'", "")
+    parts = [NOTICE, f"# {name}\n", f"```python\n{name}{signature}\n```\n", _markdown(HOOKS[name])]
+    if name in HOW_TO:
+        anchor = HOW_TO[name].replace(" ", "-")
+        parts.append(f"A whole plugin with it: [write {HOW_TO[name]}](../../how-to/write-a-plugin.md#{anchor}).")
+    else:
+        parts.append("Where it stands in a run: [the life of a run](../../architecture.md#the-life-of-a-run).")
+    parts.append("\nAll hooks: [index](README.md)\n")
     return "\n".join(parts)
 
 
@@ -92,18 +114,22 @@ def _commands(path: tuple[str, ...], command: click.Command) -> Any:
 
 
 def _markdown(function: Any) -> str:
-    """A Google-style docstring as Markdown: sections become bold words, examples code."""
-    lines = []
+    """A Google-style docstring as Markdown: sections become bold words, the example at its end code."""
+    lines: list[str] = []
     for line in inspect.cleandoc(function.__doc__ or "").splitlines():
-        if line.rstrip() in ("Args:", "Example:", "Returns:", "Raises:"):
-            lines.append(f"**{line.rstrip(':')}**\n")
-        elif line.startswith("    ") and lines and line.strip().startswith((">>>", "...")):
-            lines.append(f"    {line.strip()[4:]}")
-        elif line.startswith("    "):
-            lines.append(f"- {line.strip()}")
+        text = line.strip()
+        if text in ("Args:", "Example:", "Returns:", "Raises:"):
+            lines.append(f"**{text.rstrip(':')}**\n")
+        elif text.startswith((">>>", "...")):
+            lines += ["```python"] if text.startswith(">>>") else []
+            lines.append(text[4:])
         else:
-            lines.append(line)
-    return "\n".join(lines)
+            lines.append(f"- {text}" if line.startswith("    ") else line)
+    return "\n".join([*lines, *(["```"] if "```python" in lines else []), ""])
+
+
+def _first_line(documented: Any) -> str:
+    return inspect.cleandoc(documented.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def _table(options: dict[str, Any]) -> str:

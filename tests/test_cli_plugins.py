@@ -126,7 +126,8 @@ class TestShow:
     @pytest.fixture
     def many(self, site, component):
         fields = {"requires": ("click>=1",), "suggests": {"trainer.epochs": 3}, "options": "many_options:Many"}
-        site.add("my-plug", component("encoder", "zig", **fields), many_options=OPTIONS)
+        fields |= {"factory": "zig_inner:Zig", "reads": ">=0.4"}
+        site.add("my-plug", component("encoder", "zig", **fields), many_options=OPTIONS, zig_inner="raise SystemExit")
 
     def test_types_defaults_and_help(self, many, cli):
         details = json.loads(cli("plugins", "show", "zig", "--json").out)
@@ -135,8 +136,10 @@ class TestShow:
             "kind": "encoder",
             "distribution": "my-plug",
             "version": "1.0",
-            "code": "builtins:object",
+            "code": "zig_inner:Zig",
         }
+        assert details["file"].endswith("/site/zig_inner.py")
+        assert details["reads"] == ">=0.4"
         assert (details["requires"], details["suggests"]) == (["click>=1"], {"trainer.epochs": "3"})
         options = details["options"]
         assert options["path"] == {"type": "str", "default": None, "required": True, "help": "where it is"}
@@ -160,10 +163,12 @@ class TestShow:
         done = cli("plugins", "show", "zig")
         assert (done.code, done.err) == (0, "")
         lines = done.out.splitlines()
-        assert lines[:4] == [
+        assert lines[1].startswith("from my-plug 1.0, zig_inner:Zig in /")
+        assert lines[1].endswith("/site/zig_inner.py")
+        assert [lines[0], *lines[2:5]] == [
             "zig (encoder): made up",
-            "from my-plug 1.0, builtins:object",
             "requires click>=1",
+            "reads models that my-plug >=0.4 saved",
             "suggests trainer.epochs = 3",
         ]
         [path] = [line for line in lines if line.startswith("path ")]

@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import json
+import sys
 from pathlib import Path
 
 import pegboard
@@ -14,7 +15,7 @@ from pegboard.specs import KINDS
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("pegboard_")}
 LIFE_CYCLE = set(HOOKS) - set(REGISTERING_HOOKS.values())
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "hooks.md"
+PAGES = Path(__file__).parent.parent / "docs" / "reference" / "hooks"
 
 
 def implementation(name):
@@ -60,12 +61,38 @@ def test_the_example_of_a_registering_hook_gives_components(hook):
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_its_page_has_its_signature(name):
-    if not PAGE.exists():
-        pytest.skip("the page is not written yet")
-    page = PAGE.read_text(encoding="utf-8")
-    assert f"## {name}\n" in page
+def test_it_has_a_page_of_its_own(name):
+    page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    assert f"# {name}\n" in page
     assert f"{name}{inspect.signature(HOOKS[name])}".replace("'", "") in page
+    assert f"```python\n@hookimpl\ndef {name}(" in page
+    assert f"[`{name}`]({name}.md)" in (PAGES / "README.md").read_text(encoding="utf-8")
+
+
+def test_there_is_no_page_of_a_hook_that_is_none():
+    assert {page.stem for page in PAGES.glob("*.md")} == {"README", *HOOKS}
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory, toy_training):
+    """The hooks that a training calls in a plugin that implements all there are."""
+    folder = tmp_path_factory.mktemp("all_hooks")
+    code = "import pegboard\nCALLED = []\n"
+    for name, hook in HOOKS.items():
+        arguments = ", ".join(inspect.signature(hook).parameters)
+        code += f"@pegboard.hookimpl\ndef {name}({arguments}):\n    CALLED.append({name!r})\n    return []\n"
+    (folder / "every_hook.py").write_text(code)
+    from pegboard.cli.main import _run
+
+    arguments = [*toy_training, "--plugin", str(folder / "every_hook.py"), "--out", str(folder / "run")]
+    assert _run(arguments, debug=False) == 0
+    return sys.modules.pop("every_hook").CALLED
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_run_calls_it(name, called):
+    """A hook that no test sees called is no hook; one that a run has no use for needs a test of its own here."""
+    assert name in called
 
 
 def test_the_group_of_entry_points_carries_the_version_of_the_hooks():

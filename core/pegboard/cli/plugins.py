@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -160,10 +162,23 @@ def component_details(registry: Registry, component: Component) -> dict[str, Any
         "distribution": component.distribution,
         "version": component.version,
         "code": component.spec.factory,
+        "file": _file_of(component),
         "requires": list(component.spec.requires),
+        "reads": component.spec.reads,
         "suggests": {key: str(value) for key, value in component.spec.suggests.items()},
         "options": options_table(registry.options_of(component)),
     }
+
+
+def _file_of(component: Component) -> str | None:
+    """The file of a component's factory, whose module is not imported for that; `None` if there is none."""
+    from importlib.util import find_spec
+
+    found = None
+    # The packages around the module are imported, which may do anything.
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(Exception, SystemExit):
+        found = find_spec(component.spec.factory.partition(":")[0])
+    return found.origin if found is not None and found.has_location else None
 
 
 def options_table(schema: type[Options]) -> dict[str, dict[str, Any]]:
@@ -211,10 +226,13 @@ def _type_of(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 def _for_a_person(details: dict[str, Any]) -> str:
     lines = [
         click.style(f"{details['component']} ({details['kind']})", bold=True) + f": {details['summary']}",
-        f"from {details['distribution']} {details['version']}, {details['code']}",
+        f"from {details['distribution']} {details['version']}, {details['code']}"
+        + (f" in {details['file']}" if details["file"] else ""),
     ]
     if details["requires"]:
         lines.append(f"requires {', '.join(details['requires'])}")
+    if details["reads"]:
+        lines.append(f"reads models that {details['distribution']} {details['reads']} saved")
     if details["suggests"]:
         lines.append("suggests " + ", ".join(f"{key} = {value}" for key, value in details["suggests"].items()))
     if not details["options"]:
