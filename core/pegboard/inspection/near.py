@@ -136,7 +136,8 @@ def jaccard(texts: Sequence[str], left: Rows, right: Rows) -> npt.NDArray[np.flo
     runs, starts = _runs([_cut(text) for text in texts])
     known, numbers = np.unique(runs, return_inverse=True)
     owners = np.repeat(np.arange(len(texts)), np.diff(starts, append=len(runs)))
-    distinct = np.unique(owners * len(known) + numbers.ravel())  # each text's runs, once each and ascending
+    distinct = np.sort(owners * len(known) + numbers.ravel())  # each text's runs, ascending
+    distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])]
     sizes = np.bincount(distinct // len(known), minlength=len(texts))
     ends = np.cumsum(sizes)
     count = sizes[left]
