@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,12 +12,11 @@ import pyarrow.compute as pc
 DISTINCT = 2_000_000
 """Words that can occur; a gigabyte of English holds about as many."""
 
-_ONSETS = [
-    "",
-    *"b bl br c ch cl cr d dr f fl g gr h j k l m n p pl pr qu r s sc sh sl sp st str t th tr v w y z".split(),
-]
-_NUCLEI = "a e i o u ai ea ee ie oa ou é ü".split()
-_CODAS = ["", "", *"ck d l ll m n nd ng nt p r rd s ss st t x".split()]
+_ONSETS = re.split(
+    " ", " b bl br c ch cl cr d dr f fl g gr h j k l m n p pl pr qu r s sc sh sl sp st str t th tr v w y z"
+)
+_NUCLEI = re.split(" ", "a e i o u ai ea ee ie oa ou é ü")
+_CODAS = re.split(" ", "  ck d l ll m n nd ng nt p r rd s ss st t x")
 _ENDINGS = ["", "ed", "er", "es", "ing", "ly", "al", "s", "y"]
 _MARKS = [" ", ", ", ". ", "! ", "? ", "'s ", ' "', " - ", "... ", "; "]
 _MARK_SHARES = [0.868, 0.05, 0.04, 0.006, 0.006, 0.015, 0.004, 0.004, 0.004, 0.003]

@@ -15,7 +15,7 @@ _SLOT_BITS = 21
 _SHORT = 15
 """Bytes of a unit that two 64-bit numbers hold, together with its length."""
 
-_ONE = np.uint64(1)
+_LOW_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 _TOO_LONG = np.uint64(2**64 - 1)
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 
@@ -35,7 +35,7 @@ class DistinctUnits:
     def __init__(self) -> None:
         self.count = 0
         self.kept_bytes = 0
-        self._slots: npt.NDArray[np.int32] = np.zeros(0, np.int32)
+        self._slots: Places = np.zeros(0, np.int64)
         self._low: Keys = np.zeros(1024, np.uint64)
         self._high: Keys = np.zeros(1024, np.uint64)
         self._others: dict[bytes, int] = {}
@@ -48,10 +48,10 @@ class DistinctUnits:
             unit stands.
         """
         low, high = _keys(units)
-        slots = (low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)
+        slots = ((low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
         if not len(self._slots):
-            self._slots = np.zeros(1 << _SLOT_BITS, np.int32)
-        places = self._slots[slots].astype(np.int64)  # a free slot leads to unit 0, which is then another one
+            self._slots = np.zeros(1 << _SLOT_BITS, np.int64)
+        places = self._slots[slots]  # a free slot leads to unit 0, which is then another one
         missed = np.flatnonzero((self._low[places] != low) | (self._high[places] != high))
         if not len(missed):
             return places, missed
@@ -73,7 +73,7 @@ class DistinctUnits:
         numbers[new] = self.count + np.arange(int(new.sum()))
         return numbers, new
 
-    def _remember(self, units: Units, unseen: Places, low: Keys, high: Keys, slots: Keys) -> None:
+    def _remember(self, units: Units, unseen: Places, low: Keys, high: Keys, slots: Places) -> None:
         """Take in the units that were given the next numbers, in their order."""
         numbers = self.count + np.arange(len(unseen))
         self.count += len(unseen)
@@ -101,11 +101,11 @@ def _keys(units: Units) -> tuple[Keys, Keys]:
     """The bytes and the length of each unit as two numbers, of which the second is `_TOO_LONG` if they do not fit."""
     starts, lengths = units.starts, units.ends - units.starts
     eight_bytes = np.ndarray((len(units.data) - 7,), "<u8", units.data, strides=(1,))
-    bits = 8 * np.minimum(lengths, 8).astype(np.uint64)
-    low = eight_bytes[starts] & ((_ONE << bits) - _ONE)
-    high = (lengths + 1).astype(np.uint64) << np.uint64(56)  # never 0, as the second number of no unit is
+    low = eight_bytes[starts]
+    low &= _LOW_BYTES[np.minimum(lengths, 8)]
+    high = (lengths + 1 << 56).view(np.uint64)  # never 0, as the second number of no unit is
     longer = np.flatnonzero(lengths > 8)
-    bits = 8 * np.minimum(lengths[longer] - 8, 7).astype(np.uint64)
-    high[longer] |= eight_bytes[starts[longer] + 8] & ((_ONE << bits) - _ONE)
-    high[longer[lengths[longer] > _SHORT]] = _TOO_LONG
+    more = lengths[longer] - 8
+    rest = eight_bytes[starts[longer] + 8] & _LOW_BYTES[np.minimum(more, 7)]
+    high[longer] = np.where(more > _SHORT - 8, _TOO_LONG, high[longer] | rest)
     return low, high

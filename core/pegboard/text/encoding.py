@@ -121,8 +121,7 @@ class UnitEncoder:
 
     def _forget(self) -> None:
         self._units = DistinctUnits()
-        self._firsts = np.zeros(1024, np.int32)
-        self._counts = np.zeros(1024, np.int64)
+        self._firsts = np.zeros(1024, np.int64)
         self._starts = np.zeros(1024, np.int64)
         self._ids = np.zeros(4096, np.int32)
         self._used = 0
@@ -139,30 +138,30 @@ class UnitEncoder:
                 self._keep(self._units.count - len(unseen) + some, ids, offsets)
 
     def _keep(self, places: npt.NDArray[np.int64], ids: Ids, offsets: npt.NDArray[np.int64]) -> None:
-        """Remember the ids of units: the first id of each apart, since most have no other."""
+        """Remember the ids of units: their number and the first of them apart, since most units have no other."""
         counts = np.diff(offsets)
         self._firsts = grown(self._firsts, self._units.count)
-        self._counts = grown(self._counts, self._units.count)
         self._starts = grown(self._starts, self._units.count)
         self._ids = grown(self._ids, self._used + len(ids))
-        self._firsts[places[counts > 0]] = ids[offsets[:-1][counts > 0]]
-        self._counts[places] = counts
+        self._firsts[places] = counts << 32
+        self._firsts[places[counts > 0]] |= ids[offsets[:-1][counts > 0]]
         self._starts[places] = self._used + offsets[:-1]
         self._ids[self._used : self._used + len(ids)] = ids
         self._used += len(ids)
 
     def _gather(self, places: npt.NDArray[np.int64]) -> tuple[Ids, npt.NDArray[np.int64]]:
         """The ids of units one after another, and where those of each unit end."""
-        counts = self._counts[places]
+        firsts = self._firsts[places]
+        counts = firsts >> 32
         ends = np.cumsum(counts)
+        targets = ends - counts
         if len(places) and int(counts.min()) == 0:
             some = np.flatnonzero(counts)
-            places, counts = places[some], counts[some]
-            targets = ends[some] - counts
-        else:
-            targets = ends - counts
+            places, counts, targets, firsts = places[some], counts[some], targets[some], firsts[some]
+        if len(targets) == len(ends) == int(ends[-1] if len(ends) else 0):
+            return firsts.astype(np.int32), ends
         values = np.empty(int(ends[-1]) if len(ends) else 0, np.int32)
-        values[targets] = self._firsts[places]
+        values[targets] = firsts.astype(np.int32)
         longer = np.flatnonzero(counts > 1)
         targets, starts, counts = targets[longer], self._starts[places[longer]], counts[longer]
         for position in range(1, _AT_ONCE):

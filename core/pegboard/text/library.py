@@ -143,6 +143,8 @@ class LibraryTokenizer(Tokenizer):
 
     def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
         """The ids of blocks of texts; see `Tokenizer.encode_blocks`."""
+        if type(self).encode_batch is not LibraryTokenizer.encode_batch:  # a subclass that has its own must be asked
+            return super().encode_blocks(blocks)
         return self._ready.encoder.encode_blocks(blocks)
 
     def decode(self, ids: Sequence[int]) -> str:

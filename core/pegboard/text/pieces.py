@@ -93,6 +93,8 @@ class PieceTokenizer(Tokenizer):
 
     def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
         """The ids of blocks of texts; see `Tokenizer.encode_blocks`."""
+        if type(self).encode_batch is not PieceTokenizer.encode_batch:  # a subclass that has its own must be asked
+            return super().encode_blocks(blocks)
         return self._ready.encode_blocks(blocks)
 
     def decode(self, ids: Sequence[int]) -> str:

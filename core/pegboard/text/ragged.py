@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Ids", "concatenate", "from_lists", "ragged", "truncate_and_wrap", "values_and_offsets"]
+__all__ = ["Ids", "concatenate", "from_lists", "ragged", "ranges", "truncate_and_wrap", "values_and_offsets"]
 
 Ids = npt.NDArray[np.int32]
 
@@ -88,3 +88,14 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
+
+
+def ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """`start, start+1, … start+length-1` for each row, concatenated.
+
+    Example:
+        >>> ranges(np.array([3, 9]), np.array([2, 1]))
+        array([3, 4, 9])
+    """
+    offsets = _offsets(lengths)
+    return np.arange(int(offsets[-1]), dtype=np.int64) + np.repeat(starts - offsets[:-1], lengths)

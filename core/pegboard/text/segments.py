@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.errors import DataError
+from pegboard.text.ragged import ranges
 
 if TYPE_CHECKING:
     from pegboard.text.ascii_words import AsciiWords
@@ -27,7 +28,7 @@ PADDING = 16
 """Bytes that follow a block's own, so that eight bytes can be read from wherever a unit starts."""
 
 _SPACE = 0x20
-_BLOCK_BYTES = 4 * 2**20
+_BLOCK_BYTES = 2**20
 _ASCII_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\v\f\r"))
 _WIDE_WHITE_SPACE = [
     chr(point).encode()
@@ -129,7 +130,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[pa.LargeStringArray]:
-    """`texts` in consecutive blocks of about 4 MiB, so that memory stays bounded and near the processor.
+    """`texts` in consecutive blocks of about 1 MiB, which the processor's cache holds.
 
     Raises:
         DataError: see `as_arrow`.
@@ -171,23 +172,21 @@ def cut(texts: pa.LargeStringArray, where: Cut) -> Units:
 def cut_words(texts: pa.LargeStringArray, rules: AsciiWords) -> Units:
     """Cut each text into normalized words where it is plain ASCII; the rest after each space."""
     raw, offsets = _bytes_and_offsets(texts)
-    data = bytearray(raw)
     flat = np.frombuffer(raw, np.uint8, len(raw) - PADDING)
-    kinds = np.frombuffer(data.translate(rules.kinds), np.uint8, len(flat))
-    data = data.translate(rules.normalized)
+    data = bytearray(raw).translate(rules.normalized)
+    kinds = np.frombuffer(bytearray(raw).translate(rules.kinds), np.uint8, len(flat))
     starts = np.empty(len(flat) + 1, np.bool_)
     np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
     starts[:-1] |= kinds == rules.ALONE
     starts[offsets] = True
-    not_plain = kinds == rules.NOT_PLAIN
-    if not_plain.any():
-        borders = np.flatnonzero(_starts(flat, offsets, "after_space"))
-        apart = np.logical_or.reduceat(not_plain, borders[:-1])
-        inside = np.repeat(apart, np.diff(borders))
-        np.copyto(kinds, rules.NOT_PLAIN, where=inside)
-        np.copyto(np.frombuffer(data, np.uint8, len(flat)), flat, where=inside)
-        starts[:-1] &= ~inside
-        starts[borders[:-1][apart]] = starts[borders[1:][apart]] = True
+    not_plain = np.flatnonzero(kinds == rules.NOT_PLAIN)
+    if len(not_plain):
+        first, last = _segments_with(not_plain, flat, offsets)
+        inside = ranges(first, last - first)
+        kinds[inside] = rules.NOT_PLAIN
+        np.frombuffer(data, np.uint8)[inside] = flat[inside]
+        starts[inside] = False
+        starts[first] = starts[last] = True
     in_unit = np.zeros(len(flat) + 2, np.bool_)
     np.not_equal(kinds, rules.GAP, out=in_unit[1:-1])
     first = np.flatnonzero(starts & in_unit[1:])
@@ -224,6 +223,16 @@ def _bytes_and_offsets(texts: pa.LargeStringArray) -> tuple[bytes, npt.NDArray[n
     data = texts.buffers()[2]
     own = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
     return b"".join([own, bytes(PADDING)]), offsets - offsets[0]
+
+
+def _segments_with(
+    places: npt.NDArray[np.int64], flat: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the segments start and end, cut after spaces, in which these ascending places lie."""
+    borders = np.flatnonzero(_starts(flat, offsets, "after_space"))
+    hit = np.searchsorted(borders, places, side="right") - 1
+    hit = hit[np.flatnonzero(np.diff(hit, prepend=-1))]
+    return borders[hit], borders[hit + 1]
 
 
 def _starts(flat: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], where: Cut) -> npt.NDArray[np.bool_]:

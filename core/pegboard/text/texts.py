@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Texts"]
 
-_BLOCK_BYTES = 4 * 2**20
+_BLOCK_BYTES = 2**20
 
 Rows = npt.NDArray[np.int64]
 
