@@ -112,6 +112,7 @@ DATASETS = {
     "rows-without-file": ("missing_files_are_named", "a missing file was accepted"),
     "asks-the-network": ("works_offline_once_loaded", "the network is unreachable"),
     "fewer-offline": ("works_offline_once_loaded", "offline it gives something else"),
+    "caches-anew": ("its_cache_is_used_again", "pegboard-mutant-.* and then in .*pegboard-mutant-"),
     "wide-shares": ("it_refuses_shares_that_leave_no_train", "test_share=0.9 was accepted"),
     "odd-default": ("defaults_are_valid", "rows_of_a_label"),
     "lax": ("options_of_a_wrong_type_are_refused", "makes"),

@@ -4,12 +4,14 @@ import os
 import random
 import re
 import socket
+import tempfile
 from pathlib import Path
 
 import datasets
 import pegboard
 from pydantic import Field
 
+FOLDERS = []  # removed when the process ends
 LABELS = ("north", "south", "east", "west", "up", "down")
 
 
@@ -248,6 +250,15 @@ class FewerOffline(Correct):
     def rows(self):
         rows = super().rows()
         return {"train": rows["train"]} if os.environ.get("HF_HUB_OFFLINE") else rows
+
+
+class CachesAnew(Correct):
+    """Writes an Arrow file of its own at every load."""
+
+    def made(self, columns, features):
+        FOLDERS.append(tempfile.TemporaryDirectory(prefix="pegboard-mutant-"))
+        super().made(columns, features).save_to_disk(FOLDERS[-1].name)
+        return datasets.load_from_disk(FOLDERS[-1].name)
 
 
 class WideShareOptions(RowsOptions):

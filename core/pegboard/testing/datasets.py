@@ -178,6 +178,16 @@ class DatasetConformance(Conformance):
         with _working_folder():
             assert _hash(source.load()) == before, "from another folder it gives something else"
 
+    def test_its_cache_is_used_again(self) -> None:
+        """Loading again maps the same files as before, if it maps any, instead of writing new ones.
+
+        A cache that is not found again fills the disk, and every run prepares the data anew.
+        """
+        first, second = self.load(), self.load()
+        for name in first:
+            one, two = ([file["filename"] for file in loaded[name].cache_files] for loaded in (first, second))
+            assert one == two, f"{name} lies in {', '.join(one) or 'memory'} and then in {', '.join(two) or 'memory'}"
+
     def test_works_offline_once_loaded(self) -> None:
         """After a first load the next one needs no network.
 
