@@ -37,6 +37,7 @@ def pip(monkeypatch):
     installer = Installer()
     monkeypatch.setattr(install, "subprocess", SimpleNamespace(run=installer))
     monkeypatch.setattr(install, "_find_pip", lambda: True)
+    monkeypatch.setattr(install.shutil, "which", lambda name: None)
     return installer
 
 
@@ -143,6 +144,16 @@ class TestInstaller:
         pip.act = lambda: remove(site, "dashes")
         assert cli("plugins", "uninstall", "dashes", "--yes").code == 0
         assert pip.commands == [["/bin/uv", "pip", "uninstall", "--python", sys.executable, "dashes"]]
+
+    @pytest.mark.parametrize(
+        ("made_by_uv", "on_path", "program"), [(True, True, "uv"), (True, False, "pip"), (False, True, "pip")]
+    )
+    def test_uv_where_it_made_the_environment(self, pip, monkeypatch, tmp_path, made_by_uv, on_path, program):
+        monkeypatch.setattr(install.shutil, "which", lambda name: f"/bin/{name}" if on_path else None)
+        monkeypatch.setattr(install.sys, "prefix", str(tmp_path))
+        (tmp_path / "pyvenv.cfg").write_text("home = /bin\n" + ("uv = 0.9\n" if made_by_uv else ""))
+        by_uv, by_pip = ["/bin/uv", "pip", "install"], [sys.executable, "-m", "pip", "install"]
+        assert install.installer("install")[: 3 + (program == "pip")] == (by_uv if program == "uv" else by_pip)
 
     @pytest.mark.parametrize(("made_by_uv", "hint"), [(True, "put uv on the PATH"), (False, "-m ensurepip")])
     def test_neither(self, cli, pip, made_by_uv, hint, tmp_path, monkeypatch):

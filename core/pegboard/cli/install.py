@@ -29,7 +29,7 @@ __all__ = ["install", "installer", "uninstall"]
 @click.option("--editable", "-e", is_flag=True, help="They are folders: changes to their code count at once.")
 @click.option("--upgrade", "-U", is_flag=True, help="Also where one is installed already.")
 def install(packages: tuple[str, ...], editable: bool, upgrade: bool) -> None:
-    """Install plugins with pip, or with uv where there is no pip, and say what they brought.
+    """Install plugins with pip, or with uv if that made the environment, and say what they brought.
 
     PACKAGE is whatever pip takes: a name, name==version, a folder, a wheel, an address.
     """
@@ -54,7 +54,7 @@ def install(packages: tuple[str, ...], editable: bool, upgrade: bool) -> None:
 @click.argument("packages", nargs=-1, required=True, metavar="PACKAGE...")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def uninstall(packages: tuple[str, ...], yes: bool) -> None:
-    """Remove plugins with pip, or with uv where there is no pip.
+    """Remove plugins with pip, or with uv if that made the environment.
 
     PACKAGE is a plugin's distribution; nothing of it is imported, so a broken one goes as well.
     """
@@ -78,17 +78,16 @@ def uninstall(packages: tuple[str, ...], yes: bool) -> None:
 
 
 def installer(verb: str) -> list[str]:
-    """How to have packages installed (or uninstalled) in this environment: by its pip, or else by uv.
+    """How to have packages installed (or uninstalled) in this environment: by uv if that made it, else by its pip.
 
     Raises:
         RunError: it has neither.
     """
-    if _find_pip():
-        return [sys.executable, "-m", "pip", verb, *(["--yes"] if verb == "uninstall" else [])]
-    uv = shutil.which("uv")
-    if uv:
+    uv, made_by_uv, has_pip = shutil.which("uv"), _made_by_uv(), _find_pip()
+    if uv and (made_by_uv or not has_pip):
         return [uv, "pip", verb, "--python", sys.executable]
-    made_by_uv = _made_by_uv()
+    if has_pip:
+        return [sys.executable, "-m", "pip", verb, *(["--yes"] if verb == "uninstall" else [])]
     raise RunError(
         f"there is no pip in {sys.prefix}" + (", which uv made, and uv is not on the PATH" if made_by_uv else ""),
         hint="put uv on the PATH" if made_by_uv else f"{sys.executable} -m ensurepip",
