@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,14 @@ def test_the_jamo_tutorial_shows_the_package():
     shown = {block["title"]: block["code"] for block in blocks(ROOT / "docs" / "tutorials" / "jamo.md")}
     for title in ("pyproject.toml", "src/pegboard_jamo/__init__.py", "tests/test_jamo.py"):
         assert shown[title] == (package / title).read_text(encoding="utf-8"), title
+
+
+@pytest.mark.slow
+def test_the_jamo_package_is_found_by_name_once_pip_has_installed_it(tmp_path, environment_in):
+    run = environment_in(tmp_path / "environment")
+    package = shutil.copytree(ROOT / "docs" / "examples" / "pegboard-jamo", tmp_path / "pegboard-jamo")
+    done = run("pip", "install", "--quiet", "--no-deps", package)
+    assert done.returncode == 0, done.stderr
+    done = run("pegboard", "plugins", "check", "jamo", "--property", "decode_gives_the_text_back")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tokenizer pegboard-jamo:jamo 0.1.0\n  ✓ " in done.stdout
