@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -40,6 +41,7 @@ class UnitEncoder:
         before: ids put before each text.
         after: ids put after each text.
         where: where texts may be cut; of a long text then only the beginning is encoded that `max_length` needs.
+        border: a regular expression for further such places.
 
     Example:
         >>> encoder = UnitEncoder(
@@ -58,12 +60,14 @@ class UnitEncoder:
         before: Sequence[int] = (),
         after: Sequence[int] = (),
         where: Cut = "never",
+        border: str = "",
     ) -> None:
         self._cut = cut
         self._encode = encode
         self._max_length = max_length
         self._before, self._after = tuple(before), tuple(after)
         self._where = where
+        self._border = re.compile(border) if border else None
         self._lock = threading.Lock()
         self._forget()
 
@@ -98,7 +102,7 @@ class UnitEncoder:
     def _beginning(self, text: bytes) -> pa.LargeListArray:
         size = _LONG_BYTES
         while True:
-            part = text[: border_from(text, size, self._where)]
+            part = text[: border_from(text, size, self._where, self._border)]
             ids = self._of_units(self._cut(pa.array([part.decode()], pa.large_string())))
             if len(part) == len(text) or len(ids.values) >= self._max_length:
                 return ids

@@ -48,12 +48,16 @@ class LibraryTokenizer(Tokenizer):
         ascii_words: set it to true to promise more of ASCII texts: the normalizer changes each character by itself, and
             whether a word ends between two characters depends on these two alone. Then ASCII text is normalized and
             split by tables, and only distinct words pass through the library.
+        border: a regular expression that matches, without a character of its own, further places where a text may be
+            cut in two so that its ids are those of the parts. Of a text of 64 kB and more only the beginning is then
+            encoded that `max_length` needs, also in scripts without spaces.
         characters: set it to true where each character of the normalized text is a token, and nothing else is.
     """
 
     context_free: bool = False
     space_first: bool = False
     ascii_words: bool = False
+    border: str = ""
     characters: bool = False
 
     def __init__(self, options: Any) -> None:
@@ -219,6 +223,7 @@ class LibraryTokenizer(Tokenizer):
             before=before,
             after=after,
             where=where,
+            border=self.border,
         )
         return character_encoder(encoder, unlimited, self.max_length, before, after) if self.characters else encoder
 

@@ -6,6 +6,7 @@ neighbours needs to see each distinct one only once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -29,6 +30,7 @@ PADDING = 16
 
 _SPACE = 0x20
 _BLOCK_BYTES = 2**20
+_LOOK_AHEAD_BYTES = 2**16
 _ASCII_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\v\f\r"))
 _WIDE_WHITE_SPACE = [
     chr(point).encode()
@@ -194,8 +196,14 @@ def cut_words(texts: pa.LargeStringArray, rules: AsciiWords) -> Units:
     return Units(data, first, ends, np.searchsorted(first, offsets), kinds[first] != rules.NOT_PLAIN)
 
 
-def border_from(text: bytes, position: int, where: Cut) -> int:
-    """The first place at or after `position` where a text may be cut in two; its end if there is none.
+def border_from(text: bytes, position: int, where: Cut, more: re.Pattern[str] | None = None) -> int:
+    """The first place after `position` where a text may be cut in two; its end if there is none.
+
+    Args:
+        text: UTF-8.
+        position: a place in it.
+        where: which spaces are borders.
+        more: matches, with no character of its own, further places.
 
     Example:
         >>> border_from(b"to be or", 3, "after_space"), border_from(b"to be or", 3, "before_space")
@@ -205,9 +213,14 @@ def border_from(text: bytes, position: int, where: Cut) -> int:
     if where == "before_space":
         while at > 0 and text.endswith(_WHITE_SPACE, max(0, at - 3), at):
             at = text.find(b" ", at + 1)
-    if at < 0 or where == "never":
-        return len(text)
-    return at + 1 if where == "after_space" else at
+    end = len(text) if at < 0 or where == "never" else at + (where == "after_space")
+    if more is None:
+        return end
+    while position < end and text[position] & 0xC0 == 0x80:  # within a character
+        position += 1
+    stretch = text[position : min(end, position + _LOOK_AHEAD_BYTES)].decode("utf-8", "ignore")
+    found = more.search(stretch, 1)
+    return position + len(stretch[: found.start()].encode()) if found else end
 
 
 def offsets_of(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:

@@ -32,6 +32,9 @@ class WordTokenizer(LibraryTokenizer):
 
     context_free = True
     ascii_words = True
+    # After a mark that is no apostrophe, and before a character that no accent belongs to. An opening bracket is left
+    # out, since a special token may begin with it.
+    border = r"(?<=[\t\n\r ,.!?;:()\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f])(?=[A-Za-z0-9\u4e00-\u9fff])"
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
         """The most frequent words; see `LibraryTokenizer.learn`."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["WordPieceTokenizer"]
 
 
+_CHINESE = "\u4e00-\u9fff"
+_MARKS = r"\t\n\r !-&(-,./:-@\\^_`{|}~\-"
+
+
 class WordPieceTokenizer(LibraryTokenizer):
     """Words, punctuation marks and Chinese characters, cut further into pieces of the vocabulary.
 
@@ -33,6 +37,9 @@ class WordPieceTokenizer(LibraryTokenizer):
 
     context_free = True
     ascii_words = True
+    # Marks and Chinese characters are words of their own. The next character is one that no accent belongs to, and an
+    # opening bracket is left out, since a special token may begin with it.
+    border = rf"(?<=[{_MARKS}{_CHINESE}])(?=[A-Za-z0-9{_CHINESE}])|(?<=[A-Za-z0-9])(?=[{_CHINESE}])"
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
         """The pieces of the vocabulary; see `LibraryTokenizer.learn`."""
