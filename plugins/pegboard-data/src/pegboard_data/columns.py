@@ -12,8 +12,8 @@ from pegboard_data.options import FilesOptions
 
 def text_and_label(
     names: Sequence[str], options: FilesOptions, where: str, *, hint: str | None = None
-) -> tuple[int, int]:
-    """The places of the text and label columns in `names`.
+) -> tuple[int, int | None]:
+    """The places of the text and label columns in `names`; `None` for the label where labels are not read.
 
     Args:
         names: the columns, or JSON keys.
@@ -24,7 +24,13 @@ def text_and_label(
     Raises:
         DataError: a column is missing or there twice.
     """
-    return _find(names, "text_column", options, where, hint), _find(names, "label_column", options, where, hint)
+    text = _find(names, "text_column", options, where, hint)
+    if not options.labelled:
+        return text, None
+    close = get_close_matches(options.label_column, names, n=1)
+    if options.label_column not in names and hint is None and not close:
+        hint = "choose a column with --set dataset.label_column=NAME; texts alone: --set dataset.labelled=false"
+    return text, _find(names, "label_column", options, where, hint)
 
 
 def _find(names: Sequence[str], option: str, options: FilesOptions, where: str, hint: str | None) -> int:

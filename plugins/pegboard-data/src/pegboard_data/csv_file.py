@@ -4,79 +4,117 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pegboard import DataError
 
+from pegboard_data.blocks import LONGEST, Blocks, too_long
 from pegboard_data.columns import text_and_label
-from pegboard_data.lines import lines_of
+from pegboard_data.fields import FieldReader
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Rows, collect
+from pegboard_data.rows import Record
+from pegboard_data.spans import Regular
 
-_LONGEST_FIELD = 2**31 - 1
 _limit_lock = threading.Lock()
 
 
-def read_csv(path: Path, kind: str, options: FilesOptions) -> Rows:
-    """The rows of a file with columns.
+class CsvFormat:
+    """Reads a file with columns.
 
     Python's csv module in its strict mode reads as RFC 4180 says and refuses the rest: a quote that is never
     closed, text after a closing quote. pyarrow's reader is faster but takes both without a word.
 
     Args:
-        path: the file, plain or .gz.
         kind: `csv` or `tsv`, for the default delimiter.
-        options: columns, encoding, delimiter, quotes.
-
-    Raises:
-        DataError: a column is missing, a row has more or fewer columns than the header, or quotes are out of order.
+        options: columns, delimiter, quotes.
     """
-    delimiter = options.delimiter or ("\t" if kind == "tsv" else ",")
-    with _limit_lock:  # the limit is the process's, and its default of 128 kB a text is too low
-        limit = csv.field_size_limit(_LONGEST_FIELD)
-        try:
-            return collect(_records(path, delimiter, options), lambda line: f"{path}, line {line}")
-        finally:
-            csv.field_size_limit(limit)
 
+    def __init__(self, kind: str, options: FilesOptions) -> None:
+        self._options = options
+        self._delimiter = options.delimiter or ("\t" if kind == "tsv" else ",")
+        self._header: list[str] = []
+        self._text = 0
+        self._label: int | None = None
+        self._fields: FieldReader | None = None
 
-def _records(path: Path, delimiter: str, options: FilesOptions) -> Iterator[tuple[int, str, str]]:
-    """The line on which a row begins, its text and its label."""
-    header: list[str] | None = None
-    text = label = -1
-    for line, row in _rows(path, delimiter, options):
-        if header is None:
-            header = row
-            text, label = _columns(header, delimiter, options, f"{path}, line {line}")
-        elif len(row) != len(header):
-            raise _ragged(row, header, delimiter, f"{path}, line {line}")
+    def begin(self, blocks: Blocks) -> None:
+        """Read the header.
+
+        Raises:
+            DataError: a column is missing or there twice, or the file is empty.
+        """
+        with _long_fields():
+            line, self._header = next(self._rows(blocks), (0, []))
+        if not self._header:
+            raise DataError("the file is empty", where=str(blocks.path), hint="the first line names the columns")
+        self._text, self._label = _columns(self._header, self._delimiter, self._options, f"{blocks.path}, line {line}")
+        if self._delimiter.isascii():
+            self._fields = FieldReader(
+                self._delimiter,
+                len(self._header),
+                self._text,
+                self._label,
+                quotes=self._options.quotes,
+                empty_texts=self._options.empty_texts == "keep",
+            )
+
+    def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
+        """The rows at the beginning of `data`, if there is no doubt about them."""
+        return self._fields.read(data, is_last=is_last) if self._fields is not None else None
+
+    def strict(self, blocks: Blocks) -> Generator[Record, None, None]:
+        """The line on which each row begins, its text and its label.
+
+        Raises:
+            DataError: a row has more or fewer columns than the header, or quotes are out of order.
+        """
+        with _long_fields():
+            for line, row in self._rows(blocks):
+                if len(row) != len(self._header):
+                    raise _ragged(row, self._header, self._delimiter, f"{blocks.path}, line {line}")
+                yield line, row[self._text], None if self._label is None else row[self._label]
+
+    def _rows(self, blocks: Blocks) -> Iterator[tuple[int, list[str]]]:
+        """The line on which a row begins, and its fields; empty lines are no rows."""
+        begins = blocks.line
+
+        def lines() -> Iterator[str]:
+            size = 0
+            for line in blocks.lines():
+                size = len(line) + (size if blocks.line - 1 > begins else 0)
+                if size > LONGEST:
+                    raise too_long("row", f"{blocks.path}, line {begins}")
+                yield line
+
+        if self._options.quotes:
+            reader = csv.reader(lines(), delimiter=self._delimiter, strict=True)
         else:
-            yield line, row[text], row[label]
-    if header is None:
-        raise DataError("the file is empty", where=str(path), hint="the first line names the columns")
+            reader = csv.reader(lines(), delimiter=self._delimiter, quoting=csv.QUOTE_NONE, strict=True)
+        try:
+            for row in reader:
+                if row:
+                    yield begins, row
+                begins = blocks.line
+        except csv.Error as error:
+            raise _not_csv(error, blocks.path, begins, blocks.line - 1) from None
 
 
-def _rows(path: Path, delimiter: str, options: FilesOptions) -> Iterator[tuple[int, list[str]]]:
-    """The line on which a row begins, and its fields; empty lines are no rows."""
-    lines = lines_of(path, options.encoding)
-    if options.quotes:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    else:
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
-    begins = 1
-    try:
-        for row in reader:
-            if row:
-                yield begins, row
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise _not_csv(error, path, begins, reader.line_num) from None
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """The csv module's limit of a field is the process's, and its default of 128 kB a text is too low."""
+    with _limit_lock:
+        before = csv.field_size_limit(2 * LONGEST)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
-def _columns(header: Sequence[str], delimiter: str, options: FilesOptions, where: str) -> tuple[int, int]:
+def _columns(header: Sequence[str], delimiter: str, options: FilesOptions, where: str) -> tuple[int, int | None]:
     hint = None
-    if options.text_column not in header and options.label_column not in header:
+    if options.text_column not in header and (options.label_column not in header or not options.labelled):
         other = next((d for d in ",;\t|" if d != delimiter and options.text_column in header[0].split(d)), None)
         hint = "the first line must name the columns; choose them with --set dataset.text_column=NAME"
         if other:

@@ -1,4 +1,4 @@
-"""The data set `files`: labelled texts from a file or a folder of one's own, read strictly and exactly."""
+"""The data set `files`: texts from a file or a folder of one's own, read strictly and exactly."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pegboard import DataError, one_of
+import pyarrow as pa
+from pegboard import Cache, DataError, one_of
 
-from pegboard_data.csv_file import read_csv
-from pegboard_data.jsonl_file import read_jsonl
-from pegboard_data.label_folders import read_label_folders
-from pegboard_data.layout import Source, find_sources
+from pegboard_data.label_folders import files_of
+from pegboard_data.layout import LABEL_FOLDERS, Source, find_sources
 from pegboard_data.options import FilesOptions
-from pegboard_data.parquet_file import read_parquet
-from pegboard_data.rows import Rows
-from pegboard_data.tables import dataset_dict
-from pegboard_data.txt_file import read_txt
+from pegboard_data.reading import batches
+from pegboard_data.rows import LabelNumbers
+from pegboard_data.store import Contents, open_splits, renumber, write_names, write_split
+from pegboard_data.tables import in_memory
 
 if TYPE_CHECKING:
     import datasets
 
+_SMALL_BYTES = 16 * 2**20
+"""Files that together are not larger are read faster than they are found in the cache."""
+
 _MANY_LABELS = 100
 """More than these an error does not list."""
+
+_OF_NO_MATTER = {"path", "validation_share", "test_share", "split_seed"}
+"""Options on which the rows of a file do not depend."""
 
 
 class FilesDataset:
@@ -34,6 +39,9 @@ class FilesDataset:
     A file is the train split. A folder has files or folders named `train`, `validation` (or `val`, `valid`, `dev`)
     and `test`, or one folder per label. Every value is text and stays as it is: `NA`, `007` and `True` too. What
     can't be read exactly is refused, by file and line.
+
+    Files of any size are read in bounded memory: what is larger than 16 MB, or packed, goes to the cache as Arrow and
+    is memory-mapped from there.
 
     Args:
         options: where the texts are, and how to read them.
@@ -51,7 +59,7 @@ class FilesDataset:
         """The splits that are there, in the order train, validation, test.
 
         Returns:
-            Splits with `text: string` and `label: ClassLabel`.
+            Splits with `text: string` and `label: ClassLabel`; with the option `labelled=false` only `text`.
 
         Raises:
             DataError: something can't be read; the message names file and line.
@@ -59,53 +67,81 @@ class FilesDataset:
         path = Path(self.options.path)
         with suppress(RuntimeError):  # a home that does not exist: then it is an odd name of a file
             path = path.expanduser()
-        splits = {split: self._read(source) for split, source in find_sources(path).items()}
-        names = label_names(splits, self.options.label_names)
-        return dataset_dict({split: (rows.texts, _numbered(rows, names)) for split, rows in splits.items()}, names)
+        sources = find_sources(path)
+        return self._read(sources) if _are_small(sources.values()) else self._from_cache(sources, path)
 
-    def _read(self, source: Source) -> Rows:
-        if source.kind in ("csv", "tsv"):
-            rows = read_csv(source.path, source.kind, self.options)
-        elif source.kind == "jsonl":
-            rows = read_jsonl(source.path, self.options)
-        elif source.kind == "txt":
-            rows = read_txt(source.path, self.options)
-        elif source.kind == "parquet":
-            rows = read_parquet(source.path, self.options)
-        else:
-            rows = read_label_folders(source.path, self.options)
-        if not len(rows.codes):
-            raise DataError("there are no rows", where=str(source.path), hint="add rows or remove the file")
-        return rows
+    def _read(self, sources: Mapping[str, Source]) -> datasets.DatasetDict:
+        numbers: dict[str, LabelNumbers] = {}
+        texts: dict[str, pa.ChunkedArray] = {}
+        codes: dict[str, npt.NDArray[np.int32]] = {}
+        for split, source in sources.items():
+            numbers[split] = LabelNumbers()
+            parts = [(batch.texts, numbers[split].of(batch)) for batch in batches(source, self.options)]
+            if not parts:
+                raise _no_rows(source)
+            texts[split] = pa.chunked_array([part[0] for part in parts], pa.string())
+            codes[split] = np.concatenate([part[1] for part in parts])
+        if not self.options.labelled:
+            return in_memory({split: pa.table({"text": column}) for split, column in texts.items()}, None)
+        names = label_names(numbers, self.options.label_names)
+        tables = {
+            split: pa.table({"text": texts[split], "label": _places(numbers[split], names)[codes[split]]})
+            for split in sources
+        }
+        return in_memory(tables, names)
+
+    def _from_cache(self, sources: Mapping[str, Source], path: Path) -> datasets.DatasetDict:
+        contents = {split: _contents(source) for split, source in sources.items()}
+
+        def build(folder: Path) -> None:
+            numbers: dict[str, LabelNumbers] = {}
+            for split, source in sources.items():
+                rows = batches(source, self.options)
+                count, numbers[split] = write_split(folder, split, rows, labelled=self.options.labelled)
+                if not count:
+                    raise _no_rows(source)
+                contents[split].check_unchanged()
+            if not self.options.labelled:
+                write_names(folder, None)
+                return
+            names = label_names(numbers, self.options.label_names)
+            for split in sources:
+                renumber(folder, split, _places(numbers[split], names))
+            write_names(folder, names)
+
+        key = {
+            "options": self.options.model_dump(mode="json", exclude=_OF_NO_MATTER),
+            "splits": {split: [sources[split].kind, found.digest] for split, found in contents.items()},
+        }
+        folder = Cache.open().folder("data", key, f"rows of {path}", build, code=type(self))
+        return open_splits(folder, sources)
 
 
-def label_names(splits: Mapping[str, Rows], given: Sequence[str] | None) -> list[str]:
+def label_names(splits: Mapping[str, LabelNumbers], given: Sequence[str] | None) -> list[str]:
     """The labels in the order of their numbers: those given, or those of train, sorted.
 
     Args:
-        splits: the rows of each split; without train all of them say which labels there are.
+        splits: the labels of each split; without train all of them say which labels there are.
         given: the option `label_names`.
 
     Raises:
         DataError: a row has a label that was not given, or that train does not have, or two labels differ only in
             white space at their ends.
     """
-    found = (
-        splits["train"].labels if "train" in splits else [label for rows in splits.values() for label in rows.labels]
-    )
-    for rows in splits.values():
+    known = [splits["train"]] if "train" in splits else splits.values()
+    found = {label for labels in known for label in labels.first}
+    for labels in splits.values():
         if given:
-            _refuse_unknown(rows, given, "is none of label_names")
-        _refuse_unknown(rows, found, "does not occur in train")
-        _refuse_lookalikes(rows, found)
-    return list(given or sorted(set(found)))
+            _refuse_unknown(labels, set(given), "is none of label_names")
+        _refuse_unknown(labels, found, "does not occur in train")
+        _refuse_lookalikes(labels, found)
+    return list(given or sorted(found))
 
 
-def _refuse_unknown(rows: Rows, known: Collection[str], why: str) -> None:
-    names = set(known)
-    for label in rows.labels:
-        if label not in names:
-            raise DataError(f"the label {label!r} {why}", where=rows.place_of(label), hint=_hint(label, names))
+def _refuse_unknown(labels: LabelNumbers, known: Collection[str], why: str) -> None:
+    for label, row in labels.first.items():
+        if label not in known:
+            raise DataError(f"the label {label!r} {why}", where=str(row), hint=_hint(label, known))
 
 
 def _hint(label: str, names: Collection[str]) -> str:
@@ -114,18 +150,37 @@ def _hint(label: str, names: Collection[str]) -> str:
     return one_of(label, names)
 
 
-def _refuse_lookalikes(rows: Rows, found: Collection[str]) -> None:
-    names = set(found)
-    for label in rows.labels:
-        if label != label.strip() and label.strip() in names:
+def _refuse_lookalikes(labels: LabelNumbers, found: Collection[str]) -> None:
+    for label, row in labels.first.items():
+        if label != label.strip() and label.strip() in found:
             raise DataError(
                 f"the label {label!r} differs from {label.strip()!r} in white space only",
-                where=rows.place_of(label),
+                where=str(row),
                 hint="write both alike",
             )
 
 
-def _numbered(rows: Rows, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Each row's label as its place in `names`."""
-    number_of = {name: number for number, name in enumerate(names)}
-    return np.array([number_of[label] for label in rows.labels], np.int64)[rows.codes]
+def _places(labels: LabelNumbers, names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """For each number of a label, its place in `names`."""
+    place_of = {name: place for place, name in enumerate(names)}
+    return np.array([place_of[label] for label in labels.first], np.int64)
+
+
+def _are_small(sources: Collection[Source]) -> bool:
+    """Whether it is text of few bytes; what is packed may become any size."""
+    if any(source.kind in ("parquet", LABEL_FOLDERS) or source.path.suffix.lower() == ".gz" for source in sources):
+        return False
+    try:
+        return sum(source.path.stat().st_size for source in sources) <= _SMALL_BYTES
+    except OSError as error:
+        raise DataError(f"can't be read: {error.strerror or error}", where=error.filename) from None
+
+
+def _contents(source: Source) -> Contents:
+    if source.kind == LABEL_FOLDERS:
+        return Contents(files_of(source.path), source.path)
+    return Contents([source.path])
+
+
+def _no_rows(source: Source) -> DataError:
+    return DataError("there are no rows", where=str(source.path), hint="add rows or remove the file")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any
 
 from pegboard import DataError
 
+from pegboard_data.blocks import Blocks
 from pegboard_data.columns import shorten, text_and_label
-from pegboard_data.lines import lines_of
+from pegboard_data.objects import ObjectReader
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Rows, collect
+from pegboard_data.rows import Record
+from pegboard_data.spans import Regular
 
 _DEEPEST = 100
 """Objects and lists within each other. A parser calls itself for each, so a line must not decide how deep it goes."""
@@ -27,52 +28,86 @@ _KINDS = {
 }
 
 
-def read_jsonl(path: Path, options: FilesOptions) -> Rows:
-    """The rows of a file with one JSON object a line; other keys than those of text and label are left aside.
+class JsonlFormat:
+    """Reads a file with one JSON object a line; other keys than those of text and label are left aside.
 
     A label is text or a whole number, the same in all rows.
 
     Args:
-        path: the file, plain or .gz.
-        options: the keys of text and label, the encoding.
-
-    Raises:
-        DataError: by line: no JSON, no object, a key missing or doubled, a value of the wrong kind.
+        options: the keys of text and label.
     """
-    return collect(_records(path, options), lambda line: f"{path}, line {line}")
 
+    def __init__(self, options: FilesOptions) -> None:
+        self._options = options
+        self._kind_of_label: type | None = None
+        self._objects = ObjectReader(
+            options.text_column,
+            options.label_column if options.labelled else None,
+            self._row,
+            empty_texts=options.empty_texts == "keep",
+        )
 
-def _records(path: Path, options: FilesOptions) -> Iterator[tuple[int, str, str]]:
-    kind_of_label: type | None = None
-    for number, line in enumerate(lines_of(path, options.encoding), start=1):
+    def begin(self, blocks: Blocks) -> None:
+        """There is nothing before the rows."""
+
+    def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
+        """The rows at the beginning of `data`, if there is no doubt about them."""
+        found = self._objects.read(data, is_last=is_last)
+        if found is None or not (self._kind_of_label is None or found.kind_of_label in (None, self._kind_of_label)):
+            return None
+        self._kind_of_label = found.kind_of_label or self._kind_of_label
+        return found.rows
+
+    def strict(self, blocks: Blocks) -> Generator[Record, None, None]:
+        """The line, text and label of each row.
+
+        Raises:
+            DataError: by line: no JSON, no object, a key missing or doubled, a value of the wrong kind.
+        """
+        for line in blocks.lines():
+            where = f"{blocks.path}, line {blocks.line - 1}"
+            row = self._row(line, where)
+            if row is None:
+                continue
+            text, label = row
+            if label is None:
+                yield blocks.line - 1, text, None
+                continue
+            if type(label) is not self._kind_of_label and self._kind_of_label is not None:
+                raise DataError(
+                    f"the label is {_kind(label)}, in the rows before it is {_KINDS[self._kind_of_label]}",
+                    where=where,
+                    hint="write all labels as text or all as whole numbers",
+                )
+            self._kind_of_label = type(label)
+            yield blocks.line - 1, text, str(label)
+
+    def _row(self, line: str, where: str) -> tuple[str, str | int | None] | None:
+        """The text and the label of a line; `None` if it is empty."""
         if not line.strip(" \t\r\n"):
-            continue
-        where = f"{path}, line {number}"
+            return None
+        options = self._options
         row = _object(line, where)
-        if options.text_column not in row or options.label_column not in row:
+        if options.text_column not in row or (options.labelled and options.label_column not in row):
             text_and_label(list(row), options, where)
-        text, label = row[options.text_column], row[options.label_column]
+        text = row[options.text_column]
         if type(text) is not str:
             raise DataError(f"the text is {_kind(text)}", where=where, hint="put it in double quotes")
+        if not options.labelled:
+            return text, None
+        label = row[options.label_column]
         if type(label) not in (str, int):
             raise DataError(
                 f"the label is {_kind(label)}", where=where, hint="a label is text in double quotes or a whole number"
             )
-        if type(label) is not kind_of_label and kind_of_label is not None:
-            raise DataError(
-                f"the label is {_kind(label)}, in the rows before it is {_KINDS[kind_of_label]}",
-                where=where,
-                hint="write all labels as text or all as whole numbers",
-            )
-        kind_of_label = type(label)
-        yield number, text, str(label)
+        return text, label
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
     if _depth(line) > _DEEPEST:
         raise DataError(f"the JSON is more than {_DEEPEST} objects and lists deep", where=where)
     try:
-        value = json.loads(line, object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+        value = _decode(line)
     except json.JSONDecodeError as error:
         raise DataError(
             f"is not valid JSON: {error.msg} (column {error.colno})", where=where, hint="each line is one JSON object"
@@ -119,6 +154,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_no_constant).decode
 
 
 def _kind(value: Any) -> str:

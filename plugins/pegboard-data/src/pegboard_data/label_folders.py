@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pegboard import DataError
 
+from pegboard_data.blocks import text_of
 from pegboard_data.layout import kind_of, visible
-from pegboard_data.lines import text_of
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Rows, collect
+from pegboard_data.rows import Batch, Record, batch_of
+
+_BATCH_FILES = 8192
+_BATCH_CHARACTERS = 4 * 2**20
 
 
-def read_label_folders(folder: Path, options: FilesOptions) -> Rows:
+def read_label_folders(folder: Path, options: FilesOptions) -> Iterator[Batch]:
     """The texts of `folder/LABEL/*.txt`, by label and then by name of file.
 
     A text is the whole file, without the line end that an editor puts last.
 
     Args:
         folder: has a folder for each label.
-        options: the encoding.
+        options: the encoding, and whether labels are read.
 
     Raises:
         DataError: a label has no texts, or there is a file that is none, or can't be decoded.
     """
-    files = _files(folder)
-    texts = (
-        (i, _without_last_line_end(text_of(file, options.encoding)), file.parent.name) for i, file in enumerate(files)
-    )
-    return collect(texts, lambda i: str(files[i]))
+    files = files_of(folder)
+    done = 0
+
+    def records() -> Iterator[Record]:
+        nonlocal done
+        characters = 0
+        for file in files[done : done + _BATCH_FILES]:
+            text = _without_last_line_end(text_of(file, options.encoding))
+            yield done, text, file.parent.name if options.labelled else None
+            done += 1
+            characters += len(text)
+            if characters >= _BATCH_CHARACTERS:
+                return
+
+    while done < len(files):
+        first = done
+        batch = batch_of(records(), lambda i: str(files[i]), empty_texts=options.empty_texts == "keep")
+        yield Batch(batch.texts, batch.labels, lambda row, first=first: str(files[first + row]))  # type: ignore[misc]
 
 
-def _files(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
+    """The files of all labels, by label and then by name.
+
+    Raises:
+        DataError: a label has no texts, or there is something else in the folder.
+    """
     files: list[Path] = []
     labels = visible(folder)
     _refuse_others(

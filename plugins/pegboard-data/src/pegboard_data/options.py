@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pegboard import DatasetOptions
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +25,10 @@ class FilesOptions(DatasetOptions):
     """whether a column of .csv and .tsv may stand in double quotes; if false, a quote is a character like any other"""
     label_names: list[str] | None = None
     """the labels, in the order of their numbers; default those of train, sorted as text"""
+    labelled: bool = True
+    """whether there are labels; if not, only texts are read, of a .txt file one a line, and nothing can be trained"""
+    empty_texts: Literal["refuse", "keep"] = "refuse"
+    """what to do with rows whose text is empty: refuse the file, or keep them to be looked at"""
 
     @field_validator("encoding")
     @classmethod
@@ -55,7 +61,9 @@ class FilesOptions(DatasetOptions):
         return value
 
     @model_validator(mode="after")
-    def _columns_differ(self) -> FilesOptions:
-        if self.text_column == self.label_column:
+    def _fit_together(self) -> FilesOptions:
+        if not self.labelled and self.label_names is not None:
+            raise ValueError("label_names says which labels there are, labelled=false that there are none")
+        if self.labelled and self.text_column == self.label_column:
             raise ValueError(f"text_column and label_column are both {self.text_column!r}")
         return self

@@ -1,10 +1,10 @@
-"""Rows of one split, checked, and where each came from; whatever the format, they end here."""
+"""Rows on their way from a file, a batch at a time, checked; whatever the format, they pass through here."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,114 +12,161 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pegboard import DataError
 
-_BATCH = 16_384
+MOST_LABELS = 1_000_000
+"""More labels than these are refused: then a column of texts was taken for that of the labels."""
 
 Place = Callable[[int], str]
 """Where the row with this number came from: `data.csv, line 7`."""
 
+Record = tuple[int, str, "str | None"]
+"""A row's position, whatever that is in its format; its text; its label, or `None` where labels are not read."""
+
 
 @dataclass(frozen=True)
-class Rows:
-    """Labelled texts.
+class Batch:
+    """Some consecutive rows.
 
     Attributes:
-        texts: Arrow `string`, chunked.
-        codes: int32 [rows], each row's place in `labels`.
-        labels: the distinct labels, in the order in which they occur.
-        place: where a row came from, for an error.
+        texts: Arrow `string` without nulls.
+        labels: Arrow dictionary of int32 and `string`, a row each; `None` where labels are not read.
+        place: where a row of this batch came from, for an error; it may have to read the file again.
     """
 
-    texts: pa.ChunkedArray
-    codes: npt.NDArray[np.int32]
-    labels: Sequence[str]
+    texts: pa.StringArray
+    labels: pa.DictionaryArray | None
     place: Place
 
-    def place_of(self, label: str) -> str:
-        """Where the first row with this label came from."""
-        return self.place(int((self.codes == list(self.labels).index(label)).argmax()))
+
+class FirstRow(NamedTuple):
+    """Where a label occurs first."""
+
+    place: Place
+    row: int
+
+    def __str__(self) -> str:
+        return self.place(self.row)
 
 
-def collect(records: Iterable[tuple[int, str, str]], place: Callable[[int], str]) -> Rows:
-    """Rows from (position, text, label), position by position.
+class LabelNumbers:
+    """Numbers for labels in the order in which they occur.
+
+    Attributes:
+        first: each label's first row; the n-th label has the number n.
+    """
+
+    def __init__(self) -> None:
+        self.first: dict[str, FirstRow] = {}
+        self._numbers: dict[str, int] = {}
+
+    def of(self, batch: Batch) -> npt.NDArray[np.int32]:
+        """The numbers of a batch's labels [rows]; labels that are new get the next ones. Without labels all are 0.
+
+        Raises:
+            DataError: there are too many labels.
+        """
+        if batch.labels is None:
+            return np.zeros(len(batch.texts), np.int32)
+        codes = batch.labels.indices.to_numpy(zero_copy_only=False)
+        names = batch.labels.dictionary.to_pylist()
+        new = [(code, name) for code, name in enumerate(names) if name not in self._numbers]
+        if new:
+            first = np.full(len(names), -1)
+            first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last that is written stays
+        for code, name in new:
+            if name in self._numbers or first[code] < 0:  # a dictionary may have a name twice, or one that no row has
+                continue
+            self._numbers[name] = len(self._numbers)
+            self.first[name] = FirstRow(batch.place, int(first[code]))
+        if len(self.first) > MOST_LABELS:
+            raise DataError(
+                f"there are more than {MOST_LABELS:,} labels",
+                where=str(list(self.first.values())[MOST_LABELS]),
+                hint="are text_column and label_column the right way round?",
+            )
+        numbers: npt.NDArray[np.int32] = np.array([self._numbers.get(name, -1) for name in names], np.int32)[codes]
+        return numbers
+
+
+def batch_of(records: Iterable[Record], place: Callable[[int], str], *, empty_texts: bool) -> Batch:
+    """A batch of (position, text, label), checked row by row, so that the first row that is wrong is the one named.
 
     Args:
-        records: in order; the position is whatever `place` understands: a line, the number of a file.
+        records: in order, with labels or all without.
         place: the name of a position, for errors.
+        empty_texts: whether texts may be empty.
 
     Raises:
-        DataError: a text or a label is empty, holds a NUL, or is no valid Unicode.
+        DataError: a text or a label is empty, holds a NUL, or is no valid Unicode; or what `records` raises.
     """
-    positions = array("q")
-    codes = array("i")
-    numbers: dict[str, int] = {}
-    chunks: list[pa.Array] = []
-    batch: list[str] = []
-
-    def flush() -> None:
-        first = len(positions) - len(batch)
-        chunks.extend(_as_strings(batch, lambda row: place(positions[first + row])))
-        batch.clear()
-
-    for position, text, label in records:
-        positions.append(position)
-        batch.append(text)
-        number = numbers.get(label)
-        if number is None:
-            if problem := _problem_of_label(label):
-                raise DataError(problem, where=place(position))
-            number = numbers[label] = len(numbers)
-        codes.append(number)
-        if len(batch) == _BATCH:
-            flush()
-    flush()
-    texts = pa.chunked_array(chunks, pa.string())
-    return Rows(texts, np.array(codes, np.int32), list(numbers), lambda row: place(positions[row]))
+    positions: list[int] = []
+    texts: list[str] = []
+    labels: list[str] = []
+    known: set[str] = set()
+    try:
+        for position, text, label in records:
+            if label is not None and label not in known:
+                if problem := problem_of_label(label):
+                    raise DataError(problem, where=place(position))
+                known.add(label)
+            positions.append(position)
+            texts.append(text)
+            if label is not None:
+                labels.append(label)
+    except DataError:
+        _as_strings(texts, lambda row: place(positions[row]), empty_texts=empty_texts)  # a row before may be wrong too
+        raise
+    strings = _as_strings(texts, lambda row: place(positions[row]), empty_texts=empty_texts)
+    encoded = pa.array(labels, pa.string()).dictionary_encode() if known else None
+    return Batch(strings, encoded, lambda row: place(positions[row]))
 
 
-def check_texts(texts: pa.Array, place: Place) -> None:
-    """Refuse texts that are empty or hold a NUL, by their place.
+def check_texts(texts: pa.Array, place: Place, *, empty_texts: bool) -> None:
+    """Refuse texts that hold a NUL, or are empty, by their place.
 
     Args:
         texts: Arrow `string` without nulls.
         place: where a row came from.
+        empty_texts: whether texts may be empty.
 
     Raises:
         DataError: the first such text.
     """
-    blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
-    with_nul = pc.match_substring(texts, "\0")
-    bad = pc.or_(blank, with_nul)
+    blank = is_blank(texts)
+    bad = pc.match_substring(texts, "\0")
+    bad = bad if empty_texts else pc.or_(blank, bad)
     if pc.any(bad).as_py():
         row = pc.index(bad, True).as_py()
         what = "the text is empty" if blank[row].as_py() else "the text holds a NUL character"
         raise DataError(what, where=place(row), hint="mend or remove the row")
 
 
-def _as_strings(texts: list[str], place: Place) -> list[pa.Array]:
-    try:
-        strings = pa.array(texts, pa.string())
-    except UnicodeEncodeError:
-        row = next(row for row, text in enumerate(texts) if not _is_unicode(text))
-        _as_strings(texts[:row], place)
-        raise DataError(
-            "the text holds half a surrogate pair, which is no character",
-            where=place(row),
-            hint="mend or remove the row",
-        ) from None
-    chunks = strings.chunks if isinstance(strings, pa.ChunkedArray) else [strings]  # chunks beyond 2 GB
-    first = 0
-    for chunk in chunks:
-        check_texts(chunk, lambda row, first=first: place(first + row))  # type: ignore[misc]
-        first += len(chunk)
-    return list(chunks)
+def is_blank(texts: pa.Array) -> pa.BooleanArray:
+    """Whether each text is nothing but white space."""
+    return pc.equal(pc.utf8_trim_whitespace(texts), "")
 
 
-def _problem_of_label(label: str) -> str | None:
+def problem_of_label(label: str) -> str | None:
+    """What is wrong with a label by itself."""
     if not label.strip():
         return "the label is empty"
     if "\0" in label:
         return "the label holds a NUL character"
     return None if _is_unicode(label) else "the label holds half a surrogate pair, which is no character"
+
+
+def _as_strings(texts: list[str], place: Place, *, empty_texts: bool) -> pa.StringArray:
+    try:
+        strings = pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        row = next(row for row, text in enumerate(texts) if not _is_unicode(text))
+        _as_strings(texts[:row], place, empty_texts=empty_texts)
+        raise DataError(
+            "the text holds half a surrogate pair, which is no character",
+            where=place(row),
+            hint="mend or remove the row",
+        ) from None
+    check_texts(strings, place, empty_texts=empty_texts)
+    return strings
 
 
 def _is_unicode(text: str) -> bool:

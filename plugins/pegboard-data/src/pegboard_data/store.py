@@ -1,0 +1,147 @@
+"""Splits as Arrow files in the cache, and from there as a `datasets.DatasetDict`, memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import datasets
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pegboard import DataError
+
+from pegboard_data.rows import Batch, LabelNumbers
+from pegboard_data.tables import features_of
+
+_NAMES = "labels.json"
+_READ_BYTES = 2**20
+
+
+def write_split(folder: Path, split: str, batches: Iterable[Batch], *, labelled: bool) -> tuple[int, LabelNumbers]:
+    """Write a split's rows, the labels by numbers in the order in which they occur.
+
+    Args:
+        folder: where to.
+        split: its name.
+        batches: its rows.
+        labelled: whether they have labels.
+
+    Returns:
+        How many rows there are, and the labels' numbers.
+    """
+    columns = [("text", pa.string()), ("label", pa.int64())][: 1 + labelled]
+    schema = pa.schema(columns)
+    numbers = LabelNumbers()
+    rows = 0
+    with pa.OSFile(str(_file(folder, split)), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        for batch in batches:
+            arrays = [batch.texts, pa.array(numbers.of(batch), pa.int64())] if labelled else [batch.texts]
+            stream.write_batch(pa.record_batch(arrays, schema=schema))
+            rows += len(batch.texts)
+    return rows, numbers
+
+
+def renumber(folder: Path, split: str, new: npt.NDArray[np.int64]) -> None:
+    """Give the labels of a split other numbers, in the file, without touching the texts.
+
+    Args:
+        folder: where `write_split` wrote.
+        split: its name.
+        new: the new number of each old one.
+    """
+    if (new == np.arange(len(new))).all():
+        return
+    path = _file(folder, split)
+    with path.open("r+b") as file:
+        for place, count in _label_places(path):
+            file.seek(place)
+            old = np.frombuffer(file.read(8 * count), np.int64)
+            file.seek(place)
+            file.write(new[old].tobytes())
+
+
+def _label_places(path: Path) -> list[tuple[int, int]]:
+    """Where in the file the labels of each batch are, and how many."""
+    with pa.memory_map(str(path)) as file:
+        begin = file.read_buffer(file.size()).address
+        file.seek(0)
+        with pa.ipc.open_stream(file) as batches:
+            labels = [batch.column("label") for batch in batches]
+        return [(column.buffers()[1].address - begin, len(column)) for column in labels]
+
+
+def write_names(folder: Path, names: Sequence[str] | None) -> None:
+    """Write the labels in the order of their numbers; `None` if there are no labels."""
+    (folder / _NAMES).write_text(json.dumps(names), encoding="utf-8")
+
+
+def open_splits(folder: Path, splits: Iterable[str]) -> datasets.DatasetDict:
+    """The splits in a folder that the functions above filled."""
+    names = json.loads((folder / _NAMES).read_text(encoding="utf-8"))
+    info = datasets.DatasetInfo(features=features_of(names))
+    return datasets.DatasetDict(
+        {
+            split: datasets.Dataset.from_file(
+                str(_file(folder, split)), info=info.copy(), split=datasets.NamedSplit(split)
+            )
+            for split in splits
+        }
+    )
+
+
+def _file(folder: Path, split: str) -> Path:
+    return folder / f"{split}.arrow"
+
+
+class Contents:
+    """The hash of what files hold, and whether they still do.
+
+    Args:
+        files: the files.
+        base: the folder relative to which their names count; `None` if they do not.
+
+    Raises:
+        DataError: one can't be read.
+    """
+
+    def __init__(self, files: Sequence[Path], base: Path | None = None) -> None:
+        self._files = files
+        self._states = [_state(file) for file in files]
+        digest = hashlib.sha256()
+        for file in files:
+            name = file.relative_to(base).as_posix() if base is not None else ""
+            digest.update(f"{name!r} {_hash(file)}\n".encode())
+        self.digest = digest.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Refuse files that were changed since they were hashed.
+
+        Raises:
+            DataError: one was.
+        """
+        for file, state in zip(self._files, self._states, strict=True):
+            if _state(file) != state:
+                raise DataError("the file was changed while it was read", where=str(file), hint="run it again")
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise DataError(f"can't be read: {error.strerror or error}", where=str(file)) from None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _hash(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb", buffering=0) as stream:
+            buffer = memoryview(bytearray(_READ_BYTES))
+            while count := stream.readinto(buffer):
+                digest.update(buffer[:count])
+    except OSError as error:
+        raise DataError(f"can't be read: {error.strerror or error}", where=str(file)) from None
+    return digest.hexdigest()
