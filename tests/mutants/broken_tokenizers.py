@@ -24,6 +24,9 @@ class Correct(pegboard.PieceTokenizer):
     def split(self, text):
         return re.findall(r"\s|\w+|[^\w\s]", text)
 
+    def ids(self):
+        return {piece: i for i, piece in enumerate(self._pieces)}
+
 
 class Rewriting(Correct):
     """The base of those whose ids go wrong after they were right."""
@@ -39,12 +42,10 @@ class Rewriting(Correct):
 class CutsOneTooLate(Correct):
     """`<=` for `<`."""
 
-    def encode_batch(self, texts):
+    def _set_vocabulary(self, pieces):
         self.max_length += 1
-        try:
-            return super().encode_batch(texts)
-        finally:
-            self.max_length -= 1
+        super()._set_vocabulary(pieces)
+        self.max_length -= 1
 
 
 class CutsOneTooEarly(Rewriting):
@@ -64,13 +65,14 @@ class CutsWhatFits(Rewriting):
 class KeepsTheEnd(Correct):
     """`row[-n:]` for `row[:n]`."""
 
-    def encode_batch(self, texts):
+    def _set_vocabulary(self, pieces):
         limit, self.max_length = self.max_length, 10**7
-        try:
-            rows = super().encode_batch(texts).to_pylist()
-        finally:
-            self.max_length = limit
-        return pa.array([row[-limit:] for row in rows], pa.large_list(pa.int32()))
+        super()._set_vocabulary(pieces)
+        self.max_length = limit
+
+    def encode_batch(self, texts):
+        rows = super().encode_batch(texts).to_pylist()
+        return pa.array([row[-self.max_length :] for row in rows], pa.large_list(pa.int32()))
 
 
 class CutsTheSeparator(Rewriting):
@@ -83,18 +85,23 @@ class CutsTheSeparator(Rewriting):
         return pa.array(rows, pa.large_list(pa.int32()))
 
     def _unframed(self, texts):
-        unknown = self.unk_id
-        return [[self._ids.get(piece, unknown) for piece in self._pieces_of(text)] for text in texts]
+        ids, unknown = self.ids(), self.unk_id
+        return [[ids.get(piece, unknown) for piece in self._pieces_of(text)] for text in texts]
 
 
-class ShiftsAfterReload(Correct):
+class ShiftsAfterReload(Rewriting):
     """Loading counts the special tokens twice."""
+
+    shift = 0
 
     @classmethod
     def load(cls, folder, options):
         tokenizer = super().load(folder, options)
-        tokenizer._ids = {piece: i + 1 for piece, i in tokenizer._ids.items()}
+        tokenizer.shift = 1
         return tokenizer
+
+    def rewritten(self, row):
+        return [i + self.shift for i in row]
 
 
 class SortsOnReload(Correct):
@@ -184,7 +191,7 @@ class LearnsWhileEncoding(Correct):
         texts = as_arrow(texts)
         for text in texts.to_pylist():
             for piece in self._pieces_of(text):
-                if piece not in self._ids:
+                if piece not in self._pieces:
                     self._set_vocabulary([*self._pieces[SPECIALS:], piece])
         return super().encode_batch(texts)
 
@@ -285,16 +292,16 @@ class Pickles(Correct):
 
     def save(self, folder):
         super().save(folder)
-        (folder / "cache.txt").write_bytes(pickle.dumps(self._ids, protocol=0))
+        (folder / "cache.txt").write_bytes(pickle.dumps(self._pieces, protocol=0))
 
 
 class SharesABuffer(Correct):
     """Collects rows in an attribute."""
 
     def encode_batch(self, texts):
-        self.rows = []
+        self.rows, ids = [], self.ids()
         for text in as_arrow(texts).to_pylist():
-            self.rows.append([self._ids.get(piece, self.unk_id) for piece in self._pieces_of(text)])
+            self.rows.append([ids.get(piece, self.unk_id) for piece in self._pieces_of(text)])
         return pa.array([row[: self.max_length] for row in self.rows], pa.large_list(pa.int32()))
 
 
