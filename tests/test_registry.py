@@ -44,8 +44,8 @@ class TestNames:
         board = registry()
         assert [c.qualified_name for c in board.components] == ["one:dash", "two:dash"]
         error = problem(board.find, "tokenizer", "dash")
-        assert error.what == "2 plugins provide the tokenizer 'dash'"
-        assert error.hint == "choose one:dash or two:dash"
+        assert error.what == "2 plugins provide the tokenizer 'dash': one 1.0, two 1.0"
+        assert error.hint == "choose one:dash or two:dash, or `pegboard plugins disable` one of them"
         assert board.find("tokenizer", "two:dash").distribution == "two"
 
     def test_one_name_may_serve_two_kinds(self, site, component, registry):

@@ -120,9 +120,10 @@ class Registry:
             return matching[0]
         if not matching:
             raise self._missing(kind, name, distribution)
+        who = ", ".join(f"{c.distribution} {c.version}" for c in matching)
         raise ComponentError(
-            f"{len(matching)} plugins provide the {kind} {name!r}",
-            hint=f"choose {' or '.join(c.qualified_name for c in matching)}",
+            f"{len(matching)} plugins provide the {kind} {name!r}: {who}",
+            hint=f"choose {' or '.join(c.qualified_name for c in matching)}, or `pegboard plugins disable` one of them",
         )
 
     def default(self, kind: str) -> Component:
