@@ -48,9 +48,9 @@ class LibraryTokenizer(Tokenizer):
         ascii_words: set it to true to promise more of ASCII texts: the normalizer changes each character by itself, and
             whether a word ends between two characters depends on these two alone. Then ASCII text is normalized and
             split by tables, and only distinct words pass through the library.
-        border: a regular expression that matches, without a character of its own, further places where a text may be
-            cut in two so that its ids are those of the parts. Of a text of 64 kB and more only the beginning is then
-            encoded that `max_length` needs, also in scripts without spaces.
+        border: a regular expression that matches, without a character of its own, further places where a text may end
+            early: the ids of what stands before such a place are the first of the whole text's ids. Of a text of 64 kB
+            and more only the beginning is then encoded that `max_length` needs, also in scripts without spaces.
         characters: set it to true where each character of the normalized text is a token, and nothing else is.
     """
 
@@ -201,11 +201,11 @@ class LibraryTokenizer(Tokenizer):
         import tokenizers
 
         from pegboard.text.encoding import UnitEncoder
-        from pegboard.text.library_units import character_encoder, cutter, encode_words
+        from pegboard.text.library_units import character_encoder, cutter, word_encoder
 
         unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
         unlimited.no_truncation()
-        words_only = tokenizers.Tokenizer(unlimited.model)
+        encode_words = word_encoder(unlimited.model)
         before, after = _wrapping(unlimited)
         where: Cut = "never"
         if self.context_free:
@@ -213,7 +213,7 @@ class LibraryTokenizer(Tokenizer):
 
         def encode(units: list[str], are_words: bool) -> Any:
             if are_words:
-                return encode_words(words_only, units)
+                return encode_words(units)
             return [e.ids for e in unlimited.encode_batch_fast(units, add_special_tokens=False)]
 
         encoder = UnitEncoder(

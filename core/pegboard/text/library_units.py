@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,9 @@ from pegboard.text.segments import Cut, Units, cut, cut_words
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["character_encoder", "cutter", "encode_words"]
+__all__ = ["character_encoder", "cutter", "word_encoder"]
 
-_WORDS_AT_ONCE = 10_000
+_WORDS_AT_ONCE = 1_000
 
 
 def cutter(backend: tokenizers.Tokenizer, where: Cut, *, ascii_words: bool) -> Callable[[pa.LargeStringArray], Units]:
@@ -60,12 +60,25 @@ def character_encoder(
     )
 
 
-def encode_words(model_only: tokenizers.Tokenizer, words: list[str]) -> pa.LargeListArray:
-    """The ids of each word, by a pipeline that is nothing but a model."""
-    ids, counts = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
-    for start in range(0, len(words), _WORDS_AT_ONCE):
-        some = words[start : start + _WORDS_AT_ONCE]
-        encoding = model_only.encode(some, is_pretokenized=True, add_special_tokens=False)
-        ids.append(np.array(encoding.ids, np.int32))
-        counts.append(np.bincount(np.array(encoding.word_ids, np.int64), minlength=len(some)))
+def word_encoder(model: Any) -> Callable[[list[str]], Sequence[Sequence[int]] | pa.LargeListArray]:
+    """What gives the ids of words, which are normalized and apart already, by a model of the library."""
+    import tokenizers
+    from tokenizers import models
+
+    model_only = tokenizers.Tokenizer(model)
+    if isinstance(model, models.WordLevel):
+        vocabulary = model_only.get_vocab()
+        unknown = vocabulary[model.unk_token]
+        return lambda words: [(vocabulary.get(word, unknown),) for word in words]
+    return lambda words: _ids_of_words(model_only, words)
+
+
+def _ids_of_words(model_only: tokenizers.Tokenizer, words: list[str]) -> pa.LargeListArray:
+    some = [words[start : start + _WORDS_AT_ONCE] for start in range(0, len(words), _WORDS_AT_ONCE)]
+    encodings = model_only.encode_batch(some, is_pretokenized=True, add_special_tokens=False)
+    ids = [np.array(encoding.ids, np.int32) for encoding in encodings]
+    counts = [
+        np.bincount(np.array(encoding.word_ids, np.int64), minlength=len(part))
+        for part, encoding in zip(some, encodings, strict=True)
+    ]
     return ragged(np.concatenate(ids), np.concatenate([[0], np.cumsum(np.concatenate(counts))]))
