@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pegboard.text import distinct, encoding
 from pegboard.text.ahead import read_ahead
 from pegboard.text.counting import count_units
-from pegboard.text.distinct import DistinctUnits
+from pegboard.text.distinct import DistinctUnits, with_keys
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.segments import as_arrow, blocks, cut
 
@@ -60,10 +60,10 @@ def test_a_unit_is_encoded_once_however_many_blocks_it_is_in(rows):
 
 def test_units_are_numbered_in_the_order_of_their_first_occurrence():
     units = DistinctUnits()
-    places, unseen = units.places(cut(as_arrow(["to be or", "be to be"]), "after_space"))
+    places, unseen = units.places(with_keys(cut(as_arrow(["to be or", "be to be"]), "after_space")))
     assert places.tolist() == [0, 1, 2, 1, 0, 3]
     assert unseen.tolist() == [0, 1, 2, 5]
-    places, unseen = units.places(cut(as_arrow(["or not to be"]), "after_space"))
+    places, unseen = units.places(with_keys(cut(as_arrow(["or not to be"]), "after_space")))
     assert places.tolist() == [4, 5, 0, 3]
     assert unseen.tolist() == [0, 1]
 
@@ -80,7 +80,7 @@ def test_units_that_differ_in_nul_or_in_their_end_only_are_told_apart():
         "01234567",
         "01234567\0",
     ]
-    places, _ = DistinctUnits().places(cut(as_arrow([*rows, *rows]), "never"))
+    places, _ = DistinctUnits().places(with_keys(cut(as_arrow([*rows, *rows]), "never")))
     assert places.tolist() == [*range(len(rows)), *range(len(rows))]
 
 

@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -154,14 +155,13 @@ def work(what: str, tokenizer: str, file: Path | str, folder: Path, megabytes: i
 
 
 def worker(what: str, tokenizer: str, file: str, folder: str) -> None:
-    import resource
-
     if what == "train":
         train(tokenizer, Path(folder))
         print(json.dumps({"trained": True}))
         return
     ids, seconds = (by_pegboard if what == "pegboard" else by_datasets)(tokenizer, file, Path(folder))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held when it started this
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
     result = {"seconds": seconds, "bytes": Path(file).stat().st_size, "peak": peak, "ids": digest(ids)}
     print(json.dumps(result))
 

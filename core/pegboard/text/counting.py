@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pegboard.text.ahead import read_ahead
-from pegboard.text.distinct import DistinctUnits
+from pegboard.text.distinct import DistinctUnits, Keyed, with_keys
 from pegboard.text.segments import Units
 
 __all__ = ["count_units"]
@@ -23,8 +23,8 @@ def count_units(blocks: Iterable[Units]) -> Iterator[tuple[str, bool, int]]:
     In a corpus that repeats little, memory is kept bounded by counting in several goes: then a unit may come twice.
     """
     counter = _Counter()
-    for units in read_ahead(blocks):
-        counter.add(units)
+    for keyed in read_ahead(map(with_keys, blocks)):
+        counter.add(keyed)
         if counter.is_full:
             yield from counter.result()
             counter = _Counter()
@@ -43,8 +43,9 @@ class _Counter:
     def is_full(self) -> bool:
         return self._units.count > _MOST_UNITS or self._bytes > _MOST_BYTES
 
-    def add(self, units: Units) -> None:
-        places, unseen = self._units.places(units)
+    def add(self, keyed: Keyed) -> None:
+        units = keyed.units
+        places, unseen = self._units.places(keyed)
         counts = np.bincount(places, minlength=self._units.count)
         counts[: len(self._counts)] += self._counts
         self._counts = counts

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pegboard.text.segments import Units
 
-__all__ = ["DistinctUnits", "grown"]
+__all__ = ["DistinctUnits", "Keyed", "grown", "with_keys"]
 
 _SLOT_BITS = 21
 _SHORT = 15
@@ -22,6 +22,22 @@ _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 Array = TypeVar("Array", npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint64])
+
+
+class Keyed(NamedTuple):
+    """Units, and what they are looked up by.
+
+    Attributes:
+        units: the units.
+        low: uint64 [units]; the first eight bytes.
+        high: uint64 [units]; the next seven and the length, or `_TOO_LONG`.
+        slots: int64 [units]; where in the table a unit has its slot.
+    """
+
+    units: Units
+    low: Keys
+    high: Keys
+    slots: Places
 
 
 class DistinctUnits:
@@ -40,15 +56,14 @@ class DistinctUnits:
         self._high: Keys = np.zeros(1024, np.uint64)
         self._others: dict[bytes, int] = {}
 
-    def places(self, units: Units) -> tuple[Places, Places]:
+    def places(self, keyed: Keyed) -> tuple[Places, Places]:
         """The number of each unit.
 
         Returns:
             The numbers int64 [units], and for each number given for the first time, in order, where in `units` the
             unit stands.
         """
-        low, high = _keys(units)
-        slots = ((low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
+        units, low, high, slots = keyed
         if not len(self._slots):
             self._slots = np.zeros(1 << _SLOT_BITS, np.int64)
         places = self._slots[slots]  # a free slot leads to unit 0, which is then another one
@@ -97,8 +112,8 @@ def grown(array: Array, size: int) -> Array:
     return np.concatenate([array, np.zeros(max(size, 2 * len(array)) - len(array), array.dtype)])
 
 
-def _keys(units: Units) -> tuple[Keys, Keys]:
-    """The bytes and the length of each unit as two numbers, of which the second is `_TOO_LONG` if they do not fit."""
+def with_keys(units: Units) -> Keyed:
+    """The units with their keys."""
     starts, lengths = units.starts, units.ends - units.starts
     eight_bytes = np.ndarray((len(units.data) - 7,), "<u8", units.data, strides=(1,))
     low = eight_bytes[starts]
@@ -108,4 +123,5 @@ def _keys(units: Units) -> tuple[Keys, Keys]:
     more = lengths[longer] - 8
     rest = eight_bytes[starts[longer] + 8] & _LOW_BYTES[np.minimum(more, 7)]
     high[longer] = np.where(more > _SHORT - 8, _TOO_LONG, high[longer] | rest)
-    return low, high
+    slots = ((low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
+    return Keyed(units, low, high, slots)

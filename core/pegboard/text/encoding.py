@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.text.ahead import read_ahead
-from pegboard.text.distinct import DistinctUnits, grown
+from pegboard.text.distinct import DistinctUnits, Keyed, grown, with_keys
 from pegboard.text.ragged import Ids, concatenate, from_lists, truncate_and_wrap, values_and_offsets
 from pegboard.text.segments import Cut, Units, blocks, border_from, offsets_of
 
@@ -84,16 +84,16 @@ class UnitEncoder:
         for block, units in read_ahead((block, self._cut_short(block)) for block in texts):
             yield self._of_units(units) if units is not None else self._with_long_texts(block)
 
-    def _cut_short(self, block: pa.LargeStringArray) -> Units | None:
+    def _cut_short(self, block: pa.LargeStringArray) -> Keyed | None:
         """The units of a block; `None` if it has a text so long that most of it will be cut off."""
         if self._where != "never" and int(np.diff(offsets_of(block)).max(initial=0)) > _LONG_BYTES:
             return None
-        return self._cut(block)
+        return with_keys(self._cut(block))
 
     def _with_long_texts(self, block: pa.LargeStringArray) -> pa.LargeListArray:
         """As many bytes of each long text as are needed to fill `max_length`; the others as they are."""
         long = np.diff(offsets_of(block)) > _LONG_BYTES
-        others = self._of_units(self._cut(block.filter(pa.array(~long))))
+        others = self._of_units(with_keys(self._cut(block.filter(pa.array(~long)))))
         parts = [self._beginning(text) for text in block.filter(pa.array(long)).cast(pa.large_binary()).to_pylist()]
         order = np.empty(len(block), np.int64)
         order[~long], order[long] = np.arange(len(others)), len(others) + np.arange(len(parts))
@@ -103,16 +103,17 @@ class UnitEncoder:
         size = _LONG_BYTES
         while True:
             part = text[: border_from(text, size, self._where, self._border)]
-            ids = self._of_units(self._cut(pa.array([part.decode()], pa.large_string())))
+            ids = self._of_units(with_keys(self._cut(pa.array([part.decode()], pa.large_string()))))
             if len(part) == len(text) or len(ids.values) >= self._max_length:
                 return ids
             size *= 8
 
-    def _of_units(self, units: Units) -> pa.LargeListArray:
+    def _of_units(self, keyed: Keyed) -> pa.LargeListArray:
+        units = keyed.units
         with self._lock:
             if self._units.count > _MOST_UNITS or self._used > _MOST_IDS or self._units.kept_bytes > _MOST_BYTES:
                 self._forget()
-            places, unseen = self._units.places(units)
+            places, unseen = self._units.places(keyed)
             try:
                 if len(unseen):
                     self._learn(units, unseen)
