@@ -91,7 +91,7 @@ def test_padding_and_truncation_in_the_file_are_ignored(edited) -> None:
 
 
 @pytest.mark.parametrize(
-    ("normalizer", "pre_tokenizer", "context_free"),
+    ("normalizer", "pre_tokenizer", "context_free"),  # other pipelines: test_bert_tokenizer_json.py
     [
         (None, {"type": "Whitespace"}, True),
         (
@@ -100,7 +100,7 @@ def test_padding_and_truncation_in_the_file_are_ignored(edited) -> None:
             True,
         ),
         (None, None, False),
-        (None, {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}, False),
+        (None, {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}, True),
         ({"type": "Replace", "pattern": {"String": " "}, "content": ""}, {"type": "Whitespace"}, False),
         (None, {"type": "Punctuation", "behavior": "Isolated"}, False),
     ],

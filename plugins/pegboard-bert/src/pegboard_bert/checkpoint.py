@@ -1,4 +1,4 @@
-"""Where a checkpoint's files are: in a folder, in an installed package, or on the Hub.
+"""Where a checkpoint's files are: in a folder, in an installed package, or on the Hub; or a tokenizer's single file.
 
 Only files that are data are ever asked for: JSON, vocabularies and safetensors.
 """
@@ -17,6 +17,7 @@ from pegboard import ComponentError, PegboardWarning, RecipeError
 __all__ = ["Checkpoint", "open_checkpoint", "read_json"]
 
 _PACKAGE = "package:"
+_JSON_BYTES = 32 * 2**20
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -44,7 +45,8 @@ def open_checkpoint(reference: str, revision: str | None, *, where: str) -> Chec
 
     Args:
         reference: `package:NAME/sub/folder`, a folder, or a Hub id (`owner/name` or `name`). As everywhere in the
-            Hugging Face libraries, a folder of that name comes before a Hub id.
+            Hugging Face libraries, a folder of that name comes before a Hub id. A file whose name ends in `.json`, on
+            its own or in a package, is a checkpoint of nothing but a `tokenizer.json`.
         revision: branch, tag or commit on the Hub.
         where: the option that holds the reference, for messages: `encoder.pretrained`.
 
@@ -57,24 +59,24 @@ def open_checkpoint(reference: str, revision: str | None, *, where: str) -> Chec
         >>> checkpoint.find("config.json")
     """
     if reference.startswith(_PACKAGE):
-        folder: Path | None = _package_folder(reference, where)
+        local: Path | None = _in_package(reference, where)
     else:
-        folder = Path(reference).expanduser()
-        if not folder.is_dir():
-            folder = None
-    if folder is not None:
+        path = Path(reference).expanduser()
+        local = path if _is_checkpoint(path) else None
+    if local is not None:
         if revision is not None:
             raise RecipeError(
-                f"a revision belongs to a checkpoint on the Hub, and {reference!r} is a folder",
+                f"a revision belongs to a checkpoint on the Hub, and {reference!r} is on this machine",
                 where=where.replace("pretrained", "revision"),
             )
-        return _Folder(reference, folder)
+        return _Folder(reference, local) if local.is_dir() else _TokenizerFile(reference, local)
     if not _HUB_ID.fullmatch(reference) or ".." in reference or "--" in reference:
         looks_like_path = reference.startswith((".", "/", "~")) or reference.count("/") > 1 or "\\" in reference
         raise RecipeError(
             f"there is no folder {reference!r}" if looks_like_path else f"{reference!r} names no checkpoint",
             where=where,
-            hint="give a folder, a Hub id such as google-bert/bert-base-uncased, or package:NAME/sub/folder",
+            hint="give a folder, a Hub id such as google-bert/bert-base-uncased, package:NAME/sub/folder, "
+            "or for a tokenizer alone its tokenizer.json",
         )
     return _OnHub(reference, revision, where)
 
@@ -86,6 +88,8 @@ def read_json(file: Path, where: str) -> dict[str, Any]:
         RecipeError: it is not a JSON object.
     """
     try:
+        if file.stat().st_size > _JSON_BYTES:
+            raise RecipeError(f"{file.name} of the checkpoint has more than {_JSON_BYTES >> 20} MiB", where=where)
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"{file.name} of the checkpoint can't be read: {error}", where=where) from None
@@ -102,6 +106,15 @@ class _Folder:
     def find(self, name: str, *, optional: bool = False) -> Path | None:
         file = self._folder / name
         return file if file.is_file() else None
+
+
+class _TokenizerFile:
+    def __init__(self, reference: str, file: Path) -> None:
+        self.reference = reference
+        self._file = file
+
+    def find(self, name: str, *, optional: bool = False) -> Path | None:
+        return self._file if name == "tokenizer.json" else None
 
 
 class _OnHub:
@@ -168,8 +181,12 @@ class _OnHub:
         )
 
 
-def _package_folder(reference: str, where: str) -> Path:
-    """The folder that `package:NAME/sub/folder` means; the package is looked up but not imported."""
+def _is_checkpoint(path: Path) -> bool:
+    return path.is_dir() or (path.suffix == ".json" and path.is_file())
+
+
+def _in_package(reference: str, where: str) -> Path:
+    """The folder or file that `package:NAME/sub/folder` means; the package is looked up but not imported."""
     name, _, inside = reference.removeprefix(_PACKAGE).partition("/")
     if not name.isidentifier() or "\\" in inside:  # looking up a dotted name would import its parent
         raise RecipeError(
@@ -188,11 +205,11 @@ def _package_folder(reference: str, where: str) -> Path:
             hint=f"check the spelling, or install it: pip install {name.replace('_', '-')}",
         )
     for root in map(Path, spec.submodule_search_locations):
-        folder = (root / inside).resolve()
-        if not folder.is_relative_to(root.resolve()):
+        path = (root / inside).resolve()
+        if not path.is_relative_to(root.resolve()):
             raise RecipeError(f"{inside!r} leads out of the package {name!r}", where=where)
-        if folder.is_dir():
-            return folder
+        if _is_checkpoint(path):
+            return path
     raise ComponentError(
         f"the package {name!r} has no folder {inside!r}",
         where=where,

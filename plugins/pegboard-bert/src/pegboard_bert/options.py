@@ -68,7 +68,7 @@ class PretrainedOptions(Options):
     """Options of the tokenizer `pretrained`."""
 
     pretrained: str | None = Field(None, min_length=1, validate_default=True)
-    """the checkpoint whose tokenizer to use, as for the encoder bert, which suggests its own"""
+    """the checkpoint whose tokenizer to use, as for the encoder bert, which suggests its own; or a tokenizer.json"""
     revision: str | None = Field(None, min_length=1)
     """the branch, tag or commit of a checkpoint on the Hub (default: main)"""
     max_length: int = Field(256, ge=3)

@@ -1,16 +1,19 @@
-"""The tokenizer `pretrained`: a checkpoint's own, with exactly the ids that transformers gives."""
+"""The tokenizer `pretrained`: a checkpoint's own, with exactly the ids of its `tokenizer.json`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pegboard import ArtifactError, LibraryTokenizer, RecipeError, atomic_write, read_backend
+from pegboard import ArtifactError, LibraryTokenizer, PegboardError, RecipeError, atomic_write
 
 from pegboard_bert.checkpoint import Checkpoint, open_checkpoint, read_json
+from pegboard_bert.cuts import where_to_cut
+from pegboard_bert.tokenizer_json import library_problem, read_tokenizer_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,10 +26,6 @@ __all__ = ["PretrainedTokenizer", "TokenizerFiles", "read_tokenizer"]
 _SPECIAL = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
 _BERT_CLASSES = ("BertTokenizer", "BertTokenizerFast")
 _WHERE = "tokenizer.pretrained"
-
-_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
-_SPACE_SPLITTERS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
-_WORD_SPLITTERS = _SPACE_SPLITTERS | {"Digits", "Punctuation"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,10 @@ class TokenizerFiles:
 
 
 class PretrainedTokenizer(LibraryTokenizer):
-    """The tokenizer of a checkpoint; training does nothing.
+    """The tokenizer of a checkpoint, of whatever kind; training does nothing.
+
+    Where the checkpoint has no token for padding, or uses for it one that texts have, too, padding gets an id of its
+    own behind the vocabulary; so does the unknown where nothing is unknown.
 
     Args:
         options: the checkpoint, and where texts are cut off.
@@ -56,6 +58,7 @@ class PretrainedTokenizer(LibraryTokenizer):
 
     Raises:
         RecipeError: the checkpoint has no usable tokenizer.
+        ArtifactError: its `tokenizer.json` is damaged, or not to be trusted.
         ComponentError: the checkpoint can't be had.
 
     Example:
@@ -72,13 +75,39 @@ class PretrainedTokenizer(LibraryTokenizer):
         if files is None:
             assert options.pretrained is not None
             files = read_tokenizer(open_checkpoint(options.pretrained, options.revision, where=_WHERE), where=_WHERE)
-        backend, self._special = files.backend, files.special
-        self.pad_id, self.unk_id = self._id_of("pad", backend), self._id_of("unk", backend)
-        self.context_free = _is_context_free(backend)
-        self.use(backend)
+        self._special = files.special
+        self._size = files.vocab_size
+        self.pad_id, self.unk_id = self._id_of("pad", files.backend), self._id_of("unk", files.backend)
+        with _explained():
+            self.context_free, self.space_first, self.ascii_words, self.border = where_to_cut(files.backend)
+            self.use(files.backend)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, those that padding and the unknown have of their own included."""
+        return self._size
 
     def train(self, texts: Iterable[str] | pa.Array) -> None:
         """Nothing: the vocabulary is the checkpoint's."""
+
+    def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
+        """The ids of each text; see `Tokenizer.encode_batch`.
+
+        Raises:
+            ArtifactError: the checkpoint's tokenizer fails on a text.
+        """
+        with _explained():
+            return super().encode_batch(texts)
+
+    def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts; see `Tokenizer.encode_blocks`."""
+        with _explained():
+            yield from super().encode_blocks(blocks)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`; see `Tokenizer.decode`."""
+        with _explained():
+            return super().decode(ids)
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`; transformers' AutoTokenizer gives the same ids."""
@@ -97,19 +126,23 @@ class PretrainedTokenizer(LibraryTokenizer):
         """Read back what `save` wrote; the checkpoint is not needed any more.
 
         Raises:
-            ArtifactError: a file is missing or damaged.
+            ArtifactError: a file is missing, damaged or not to be trusted.
         """
-        backend = read_backend(folder / "tokenizer.json")
+        backend = read_tokenizer_json(folder / "tokenizer.json").backend
         try:
             config = read_json(folder / "tokenizer_config.json", str(folder))
-            return cls(options, TokenizerFiles(_neutral(backend), _special_tokens(config)))
+            return cls(options, TokenizerFiles(backend, _special_tokens(config)))
         except RecipeError as error:
             raise ArtifactError(error.what, where=str(folder)) from None
 
     def _id_of(self, role: str, backend: tokenizers.Tokenizer) -> int:
-        number = backend.token_to_id(self._special[role]) if role in self._special else None
+        """The id of the token for a role, or a new one behind all others."""
+        if role not in self._special:
+            self._size += 1
+            return self._size - 1
+        number = backend.token_to_id(self._special[role])
         if number is None:
-            raise RecipeError(f"the checkpoint's tokenizer has no {role} token", where=_WHERE)
+            raise RecipeError(f"the checkpoint's tokenizer has no {role} token {self._special[role]!r}", where=_WHERE)
         return int(number)
 
 
@@ -117,8 +150,8 @@ def read_tokenizer(checkpoint: Checkpoint, *, where: str) -> TokenizerFiles:
     """The tokenizer of a checkpoint: `tokenizer.json`, or for a BERT what its `vocab.txt` means.
 
     Raises:
-        RecipeError: it has neither.
-        ArtifactError: `tokenizer.json` is damaged.
+        RecipeError: it has neither, or its files disagree.
+        ArtifactError: `tokenizer.json` is damaged, or not to be trusted.
     """
     config: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
@@ -126,8 +159,10 @@ def read_tokenizer(checkpoint: Checkpoint, *, where: str) -> TokenizerFiles:
             config |= read_json(file, where)
     is_bert = _is_bert(checkpoint, config, where)
     special = _special_tokens(config, bert=is_bert)
+    cuts_left = False
     if file := checkpoint.find("tokenizer.json", optional=True):
-        backend = read_backend(file)
+        backend, own, cuts_left = read_tokenizer_json(file)
+        special = {**own, **special}
     elif is_bert and not checkpoint.find("added_tokens.json", optional=True) and (file := checkpoint.find("vocab.txt")):
         backend = _from_vocabulary(file, special, where)
     else:
@@ -138,15 +173,27 @@ def read_tokenizer(checkpoint: Checkpoint, *, where: str) -> TokenizerFiles:
         )
     if is_bert:
         _follow_config(backend, config)
-    if config.get("truncation_side", "right") != "right":
+    if config.get("truncation_side", "left" if cuts_left else "right") != "right":
         raise RecipeError("the checkpoint's tokenizer cuts texts off on the left, which is not supported", where=where)
-    for number, token in (config.get("added_tokens_decoder") or {}).items():
-        content = token["content"]
-        if str(backend.token_to_id(content)) != number:
+    _check_added_tokens(backend, config.get("added_tokens_decoder"), where)
+    others = {token for role, token in special.items() if role != "pad"}
+    if special.get("pad") in others:  # as GPT is often set up: its end of text, which no batch tells from padding
+        del special["pad"]
+    return TokenizerFiles(backend, special)
+
+
+def _check_added_tokens(backend: tokenizers.Tokenizer, declared: Any, where: str) -> None:
+    """Refuse a `tokenizer_config.json` that gives an added token another id than the vocabulary."""
+    if declared is None:
+        return
+    if not isinstance(declared, dict) or not all(isinstance(token, dict) for token in declared.values()):
+        raise RecipeError("added_tokens_decoder of tokenizer_config.json is no table of tokens", where=where)
+    for number, token in declared.items():
+        content = token.get("content")
+        if not isinstance(content, str) or str(backend.token_to_id(content)) != number:
             raise RecipeError(
                 f"tokenizer_config.json and the vocabulary disagree on the id of {content!r}", where=where
             )
-    return TokenizerFiles(_neutral(backend), special)
 
 
 def _is_bert(checkpoint: Checkpoint, config: Mapping[str, Any], where: str) -> bool:
@@ -204,34 +251,12 @@ def _follow_config(backend: tokenizers.Tokenizer, config: Mapping[str, Any]) -> 
     )
 
 
-def _neutral(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    """Without the padding and truncation that a `tokenizer.json` may carry."""
-    backend.no_padding()
-    backend.no_truncation()
-    return backend
-
-
-def _is_context_free(backend: tokenizers.Tokenizer) -> bool:
-    """Whether the two sides of a space are sure to be encoded apart, so that each distinct word need be encoded once.
-
-    A byte-level or Metaspace tokenizer, for one, makes the space a part of the next word; such a one sees whole texts.
-    """
-    document = json.loads(backend.to_str())
-    normalizers = _steps(document["normalizer"], "normalizers")
-    splitters = _steps(document["pre_tokenizer"], "pretokenizers")
-    return (
-        all(step in _NORMALIZERS for step in normalizers)
-        and splitters[:1] != []
-        and splitters[0] in _SPACE_SPLITTERS
-        and all(step in _WORD_SPLITTERS for step in splitters)
-        and not any(character.isspace() for token in document["added_tokens"] for character in token["content"])
-    )
-
-
-def _steps(part: dict[str, Any] | None, inner: str) -> list[str]:
-    """The names of the steps of a normalizer or a pre-tokenizer, in their order."""
-    if part is None:
-        return []
-    if part["type"] == "Sequence":
-        return [name for step in part[inner] for name in _steps(step, inner)]
-    return [str(part["type"])]
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise an `ArtifactError` where the library fails: the tokenizer in its hands came from outside."""
+    try:
+        yield
+    except PegboardError:
+        raise
+    except BaseException as error:
+        raise library_problem(error, _WHERE) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard import SPECIAL_TOKENS, ArtifactError, LibraryTokenizer, library_normalizer
 
 from pegboard_subword.merges import learn_merges
-from pegboard_subword.words import alphabet_of, metaspace_decoder, metaspace_splitter, words_to_learn_from
+from pegboard_subword.words import BORDER, alphabet_of, metaspace_decoder, metaspace_splitter, words_to_learn_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +39,7 @@ class BpeTokenizer(LibraryTokenizer):
     # word, happens within a segment, since a segment begins where a run begins.
     context_free = True
     space_first = True
+    border = BORDER
 
     def __init__(self, options: BpeOptions) -> None:
         super().__init__(options)

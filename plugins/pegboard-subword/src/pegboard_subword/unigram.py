@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard import SPECIAL_TOKENS, ArtifactError, LibraryTokenizer, library_normalizer
 
 from pegboard_subword.unigrams import learn_unigrams
-from pegboard_subword.words import alphabet_of, metaspace_decoder, metaspace_splitter, words_to_learn_from
+from pegboard_subword.words import BORDER, alphabet_of, metaspace_decoder, metaspace_splitter, words_to_learn_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,7 @@ class UnigramTokenizer(LibraryTokenizer):
     # Why a text may be cut before its spaces: see `metaspace_splitter`.
     context_free = True
     space_first = True
+    border = BORDER
 
     def train(self, texts: Iterable[str] | pa.Array) -> None:
         """Learn pieces and their scores; see `Tokenizer.train`."""

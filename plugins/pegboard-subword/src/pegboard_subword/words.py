@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
     from pegboard_subword.options import SubwordOptions
 
-__all__ = ["MARK", "alphabet_of", "metaspace_decoder", "metaspace_splitter", "words_to_learn_from"]
+__all__ = ["BORDER", "MARK", "alphabet_of", "metaspace_decoder", "metaspace_splitter", "words_to_learn_from"]
 
 MARK = "▁"
 """Stands for a space in pieces of characters, as in SentencePiece."""
+
+_LETTER = r"[A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
+_SIGN = r"[,.;:!?()\u3001\u3002\uff0c\uff1a\uff1b\uff1f]"
+BORDER = f"(?<={_LETTER})(?={_SIGN})"
+"""A word ends between a letter and a sign. Letters that normalizing turns into something else are left out, and so are
+brackets, with which special tokens begin."""
 
 _WORDS = rf"{MARK}?\p{{L}}[\p{{L}}\p{{M}}]*|{MARK}?\p{{N}}+|{MARK}?[^\s\p{{L}}\p{{N}}{MARK}]+|\s|{MARK}"
 """Letters with their marks, digits, or other signs, each with the space before it; white space one by one."""
