@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import datasets
 import numpy as np
+import pegboard
 import pyarrow as pa
 import pytest
 from pegboard.console import Console
@@ -322,3 +323,16 @@ def test_core_reads_no_data_at_import():
     code = "import pegboard.pipeline.data, sys; print([m for m in ('datasets', 'pandas', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_texts_of_a_file_are_streamed_from_the_cache_not_held(tmp_path):
+    """Whatever the size of the file: a column that lay in memory, or in pages of a map, would count as memory used."""
+    from pegboard.text.texts import _own_file
+
+    (tmp_path / "data.csv").write_text("text,label\n" + "a text,x\nanother,y\n" * 50)
+    loaded = pegboard.load_dataset(str(tmp_path / "data.csv"))["train"]
+    file = _own_file(loaded)
+    assert file is not None
+    assert list(Texts.of_dataset(loaded)) == loaded["text"][:]
+    for changed in (loaded.select([1, 0]), loaded.rename_columns({"text": "label", "label": "text"}), loaded.skip(1)):
+        assert _own_file(changed) is None

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
 from pegboard.errors import ArtifactError, PegboardError, UsageError
 from pegboard.files import atomic_write
-from pegboard.text.vocabulary import is_text, read_json
+from pegboard.text.vocabulary import is_text
+from pegboard.untrusted import read_json, shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -190,7 +191,7 @@ class LibraryTokenizer(Tokenizer):
         different = [key for key in {**built, **stored} if not _agrees(stored.get(key, ...), built.get(key, ...))]
         if different:
             raise ArtifactError(
-                f"its {', '.join(different)} is not what the {cls.__name__}'s options make",
+                f"its {shortened(', '.join(different))} is not what the {cls.__name__}'s options make",
                 where=str(file),
                 hint="the file was edited, or saved with other options or another version",
             )

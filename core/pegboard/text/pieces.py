@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
 from pegboard.errors import ArtifactError, ComponentError, UsageError
 from pegboard.files import atomic_write
-from pegboard.text.vocabulary import is_text, most_frequent, read_json
+from pegboard.text.vocabulary import is_text, most_frequent
+from pegboard.untrusted import read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -159,8 +159,10 @@ def _own_file(split: datasets.Dataset) -> Path | None:
     import datasets.table
 
     table = split.data
-    plain = isinstance(table, datasets.table.MemoryMappedTable) and not table.replays and split._indices is None
-    return Path(table.path) if plain else None
+    if not isinstance(table, datasets.table.MemoryMappedTable) or split._indices is not None:
+        return None
+    changed = any(step != "replace_schema_metadata" for step, *_ in table.replays)
+    return None if changed else Path(table.path)
 
 
 def _read_column(file: Path, column: str) -> Iterator[pa.Array]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pegboard.contracts.tokenizer import SPECIAL_TOKENS, TokenizerOptions
-from pegboard.errors import ArtifactError, DataError
+from pegboard.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pegboard.text.segments import Cut
 
-__all__ = ["count_pieces", "is_text", "most_frequent", "read_json"]
+__all__ = ["count_pieces", "is_text", "most_frequent"]
 
 
 def count_pieces(
@@ -79,20 +77,6 @@ def most_frequent(counts: Counter[str], options: TokenizerOptions) -> list[str]:
         least = "no piece occurs" if options.min_frequency == 1 else f"no piece occurs {options.min_frequency} times"
         raise DataError("the training texts give the tokenizer no vocabulary", hint=f"{least}; are the texts empty?")
     return kept[: options.vocab_size - len(SPECIAL_TOKENS)]
-
-
-def read_json(file: Path) -> Any:
-    """What a JSON file of a saved tokenizer holds.
-
-    Raises:
-        ArtifactError: the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError("is missing", where=str(file)) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
 
 
 def is_text(pieces: Iterable[Any]) -> bool:
