@@ -1,5 +1,6 @@
 """What the core asks of a data set, how it cuts missing splits, and the fingerprint."""
 
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -329,8 +330,9 @@ def test_texts_of_a_file_are_streamed_from_the_cache_not_held(tmp_path):
     """Whatever the size of the file: a column that lay in memory, or in pages of a map, would count as memory used."""
     from pegboard.text.texts import _own_file
 
-    (tmp_path / "data.csv").write_text("text,label\n" + "a text,x\nanother,y\n" * 50)
-    loaded = pegboard.load_dataset(str(tmp_path / "data.csv"))["train"]
+    with gzip.open(tmp_path / "data.csv.gz", "wt") as file:  # as large files are, packed ones are put into the cache
+        file.write("text,label\n" + "a text,x\nanother,y\n" * 50)
+    loaded = pegboard.load_dataset(str(tmp_path / "data.csv.gz"))["train"]
     file = _own_file(loaded)
     assert file is not None
     assert list(Texts.of_dataset(loaded)) == loaded["text"][:]
