@@ -6,13 +6,15 @@
       tokenizer files      whatever the tokenizer saves, usually tokenizer.json
       manifest.json        SHA-256 of every other file
 
-A model names components by name; the installed plugins decide what the names mean.
+A model names components by name; the installed plugins decide what the names mean. A folder may come from anybody: what
+loading it can do is told in docs/reference/model-folder.md, and tests/test_hostile_models.py tries it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,13 +24,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pegboard.contracts.encoder import SavesForTransformers
 from pegboard.contracts.tokenizer import Tokenizer, VocabInfo
-from pegboard.errors import ArtifactError, ComponentError, PegboardError, PegboardWarning, RecipeError
+from pegboard.errors import ArtifactError, ComponentError, PegboardError, PegboardWarning, RecipeError, RunError
 from pegboard.files import atomic_folder, atomic_write
 from pegboard.options import Options, as_document, check_options
 from pegboard.pipeline.blame import blaming
 from pegboard.plugins.loading import Component
 from pegboard.recipe import Choice, Recipe
 from pegboard.tasks.options import ClassifyOptions
+from pegboard.untrusted import check_kind, convert_hint, open_file, read_json, shortened
 from pegboard.version import __version__
 
 if TYPE_CHECKING:
@@ -39,8 +42,12 @@ __all__ = ["SavedModel", "load_model", "save_model"]
 
 FORMAT = 1
 _MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "model.safetensors"
-_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_VERSION = re.compile(r"[A-Za-z0-9.+!_-]*")
+_MANIFEST_BYTES, _CONFIG_BYTES, _JSON_BYTES = 2**20, 2**24, 2**27
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_VERSION = re.compile(r"[A-Za-z0-9.+!_-]{0,100}")
+_FILE_NAME = re.compile(r"\w[\w.-]{0,199}")
+_PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
+_AGAIN = "copy the model again, or train it again"
 
 Schema = TypeVar("Schema", bound=Options)
 
@@ -98,7 +105,7 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
         ComponentError: a component it names is not installed, or does not read what its version of then saved.
     """
     _verify(folder)
-    config = _read_json(folder / _CONFIG)
+    config = _object(folder / _CONFIG, _CONFIG_BYTES)
     saved = _own_part(config, folder)
     labels = _labels(config, folder)
     tokenizer_choice = _choice("tokenizer", saved, registry, folder)
@@ -108,15 +115,13 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
     vocab = tokenizer.vocab_info
     if _vocab_record(vocab) != saved.get("vocab"):
         raise ArtifactError(
-            f"the tokenizer has the vocabulary {_vocab_record(vocab)}, the model was made for {saved.get('vocab')}",
+            f"the tokenizer has the vocabulary {_vocab_record(vocab)}, the model was made for "
+            f"{shortened(saved.get('vocab'))}",
             where=str(folder),
             hint=_mend(saved["tokenizer"]),
         )
-    from pegboard.pipeline.model import build_network
-
-    network = build_network(encoder_choice, registry, vocab, label_count=len(labels), task=task, saved=folder)
-    _load_weights(network, folder)
-    return SavedModel(tokenizer, network.eval(), labels, config)
+    network = _load_network(encoder_choice, registry, vocab, len(labels), task, folder)
+    return SavedModel(tokenizer, network, labels, config)
 
 
 def _config(recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Sequence[str]) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def _saved_options(
         return check_options(schema, values, table=table)
     except RecipeError as error:
         raise ArtifactError(
-            f"{who} does not know the saved options: {error.what}",
+            f"{who} does not know the saved options: {shortened(error.what)}",
             where=f"{folder}/{_CONFIG}, {error.where}",
             hint=hint,
         ) from None
@@ -246,41 +251,49 @@ def _load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokeniz
         tokenizer = factory.load(folder, choice.options)
         if not isinstance(tokenizer, Tokenizer):
             raise TypeError(f"it is a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
-    except PegboardError:
+    except (PegboardError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
-        raise ArtifactError(f"the tokenizer can't be loaded: {error}", where=str(folder)) from error
+    except BaseException as error:  # extensions written in Rust panic with one that is no Exception
+        raise ArtifactError(f"the tokenizer can't be loaded: {shortened(str(error))}", where=str(folder)) from error
     return tokenizer
 
 
-def _load_weights(network: ClassifierNetwork, folder: Path) -> None:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _load_network(
+    choice: Choice, registry: Registry, vocab: VocabInfo, labels: int, task: ClassifyOptions, folder: Path
+) -> ClassifierNetwork:
+    """The network that `config.json` describes with the saved weights, in evaluation mode, tried once."""
+    from pegboard.pipeline.model import build_network
+    from pegboard.weights import load_weights, no_larger_than, read_claims
 
-    file = folder / _WEIGHTS
+    where = f"{folder}/{_CONFIG}"
+    claims = read_claims(folder / _WEIGHTS)
     try:
-        weights = load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
-    wanted = {_saved_name(network.encoder, name): (name, tensor) for name, tensor in network.state_dict().items()}
-    for problem, names in (
-        ("lacks", wanted.keys() - weights.keys()),
-        ("has besides", weights.keys() - wanted.keys()),
-    ):
-        if names:
-            raise ArtifactError(f"{problem} the tensors {', '.join(sorted(names)[:5])}", where=str(file))
-    for saved_name, (_, tensor) in wanted.items():
-        found = weights[saved_name]
-        if found.shape != tensor.shape:
-            raise ArtifactError(
-                f"{saved_name} has the shape {tuple(found.shape)}, not {tuple(tensor.shape)}", where=str(file)
-            )
-        if found.is_floating_point() != tensor.is_floating_point():
-            raise ArtifactError(f"{saved_name} is of type {found.dtype}, not {tensor.dtype}", where=str(file))
-        if found.is_floating_point() and not torch.isfinite(found).all():
-            raise ArtifactError(f"{saved_name} holds values that are not numbers", where=str(file))
-    network.load_state_dict({name: weights[saved_name] for saved_name, (name, _) in wanted.items()})
+        with no_larger_than(claims, where):
+            network = build_network(choice, registry, vocab, label_count=labels, task=task, saved=folder)
+    except (RecipeError, RunError) as error:
+        raise ArtifactError(shortened(error.what, most=1000), where=where, hint=_AGAIN) from error
+    saved_names = {name: _saved_name(network.encoder, name) for name in network.state_dict()}
+    load_weights(network, folder / _WEIGHTS, claims, saved_names, labels)
+    _try_out(network.eval(), vocab, labels, folder)
+    return network
+
+
+def _try_out(network: ClassifierNetwork, vocab: VocabInfo, labels: int, folder: Path) -> None:
+    """Predict for the highest id: a network whose embeddings are too few would fail on some text, some day."""
+    import torch
+
+    ids = torch.tensor([[vocab.size - 1, vocab.pad_id]])
+    try:
+        with torch.inference_mode():
+            logits = network(ids, torch.tensor([[1, 0]])).outputs
+        if logits.shape != (1, labels) or not torch.isfinite(logits).all():
+            raise ValueError(f"it gives {shortened(logits.tolist())} for {labels} labels")
+    except Exception as error:
+        raise ArtifactError(
+            f"the network can't work with the ids of its tokenizer, which go up to {vocab.size - 1}: {error}",
+            where=str(folder),
+            hint="the weights, config.json and the tokenizer are not of the same model",
+        ) from error
 
 
 def _saved_name(encoder: Any, name: str) -> str:
@@ -301,44 +314,79 @@ def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
 
 
 def _verify(folder: Path) -> None:
-    """Compare every file with the manifest before any of them is parsed."""
+    """Check what lies in the folder, and compare every file with the manifest before any of them is parsed."""
     if not folder.is_dir():
         raise ArtifactError("is not a saved model: no such folder", where=str(folder))
-    sums = _read_json(folder / _MANIFEST).get("sha256")
+    present = _entries(folder)
+    sums = _object(folder / _MANIFEST, _MANIFEST_BYTES).get("sha256")
     if not isinstance(sums, dict) or not sums:
         raise ArtifactError("lists no files", where=f"{folder}/{_MANIFEST}")
     for name in (_CONFIG, _WEIGHTS):
         if name not in sums:
             raise ArtifactError(f"does not list {name}", where=f"{folder}/{_MANIFEST}")
     for name, expected in sums.items():
-        file = folder / name
-        if not re.fullmatch(r"[\w.-]+", name) or name in (".", "..") or file.is_symlink():
-            raise ArtifactError(f"{name!r} does not lie in the folder", where=f"{folder}/{_MANIFEST}")
-        if not file.is_file():
-            raise ArtifactError("is missing", where=str(file), hint="the model is incomplete; train or copy it again")
-        if _sha256(file) != expected:
+        if not _FILE_NAME.fullmatch(name):
+            raise ArtifactError(f"{shortened(repr(name))} does not lie in the folder", where=f"{folder}/{_MANIFEST}")
+        if name not in present:
+            hint = "the model is incomplete; train or copy it again"
+            raise ArtifactError("is missing", where=str(folder / name), hint=hint)
+        if _sha256(folder / name, _most_bytes(name)) != expected:
             raise ArtifactError(
-                "is damaged: its checksum differs from manifest.json",
-                where=str(file),
-                hint="copy the model again, or train it again",
+                "is damaged: its checksum differs from manifest.json", where=str(folder / name), hint=_AGAIN
+            )
+    for name in present - sums.keys() - {_MANIFEST}:
+        if name.endswith((".json", ".safetensors")):
+            raise ArtifactError(
+                f"is not listed in {_MANIFEST}, so nothing tells what it should hold",
+                where=shortened(str(folder / name)),
+                hint="remove it, or copy the model again",
             )
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def _entries(folder: Path) -> set[str]:
+    """The names in the folder, of which none may be a link, a device or a pipe; no one reads folders in it."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError("is missing: this is not a saved model, or an incomplete one", where=str(file)) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+    except OSError as error:
+        raise ArtifactError(f"can't be read: {error.strerror or error}", where=str(folder)) from None
+    for entry in listed:
+        if not entry.is_dir(follow_symlinks=False):
+            check_kind(Path(entry.path), entry.stat(follow_symlinks=False).st_mode)
+    present = {entry.name for entry in listed}
+    pickled = sorted(name for name in present if name.endswith(_PICKLED))
+    if pickled and _WEIGHTS not in present:
+        raise ArtifactError(
+            f"has no {_WEIGHTS} but {shortened(pickled[0])}; pickled weights can run code when they are read and are "
+            "never opened",
+            where=str(folder),
+            hint=convert_hint(folder / pickled[0]),
+        )
+    return present
+
+
+def _most_bytes(name: str) -> int:
+    """The size beyond which a file is not even compared with its checksum."""
+    if name == _CONFIG:
+        return _CONFIG_BYTES
+    if name.endswith(".json"):
+        return _JSON_BYTES
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # more could not be loaded
+    except (AttributeError, ValueError, OSError):
+        return 2**40
+
+
+def _object(file: Path, most_bytes: int) -> dict[str, Any]:
+    content = read_json(file, most_bytes=most_bytes)
     if not isinstance(content, dict):
         raise ArtifactError("is not a JSON object", where=str(file))
     return content
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        digest = hashlib.sha256()
-        while block := handle.read(2**20):
+def _sha256(file: Path, most_bytes: int | None = None) -> str:
+    digest = hashlib.sha256()
+    with open_file(file, most_bytes=most_bytes) as stream:
+        while block := stream.read(2**20):
             digest.update(block)
     return digest.hexdigest()
