@@ -66,8 +66,8 @@ class DistinctUnits:
         units, low, high, slots = keyed
         if not len(self._slots):
             self._slots = np.zeros(1 << _SLOT_BITS, np.int64)
-        places = self._slots[slots]  # a free slot leads to unit 0, which is then another one
-        missed = np.flatnonzero((self._low[places] != low) | (self._high[places] != high))
+        places = self._slots.take(slots)  # a free slot leads to unit 0, which is then another one
+        missed = np.flatnonzero((self._low.take(places) != low) | (self._high.take(places) != high))
         if not len(missed):
             return places, missed
         encoded = units.take(missed).dictionary_encode()
@@ -117,11 +117,11 @@ def with_keys(units: Units) -> Keyed:
     starts, lengths = units.starts, units.ends - units.starts
     eight_bytes = np.ndarray((len(units.data) - 7,), "<u8", units.data, strides=(1,))
     low = eight_bytes[starts]
-    low &= _LOW_BYTES[np.minimum(lengths, 8)]
+    low &= _LOW_BYTES.take(lengths, mode="clip")
     high = (lengths + 1 << 56).view(np.uint64)  # never 0, as the second number of no unit is
     longer = np.flatnonzero(lengths > 8)
     more = lengths[longer] - 8
-    rest = eight_bytes[starts[longer] + 8] & _LOW_BYTES[np.minimum(more, 7)]
+    rest = eight_bytes[starts[longer] + 8] & _LOW_BYTES.take(np.minimum(more, 7))
     high[longer] = np.where(more > _SHORT - 8, _TOO_LONG, high[longer] | rest)
     slots = ((low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
     return Keyed(units, low, high, slots)

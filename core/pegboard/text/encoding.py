@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ class UnitEncoder:
         self._cut = cut
         self._encode = encode
         self._max_length = max_length
-        self._before, self._after = tuple(before), tuple(after)
+        self._wrapping: dict[str, Any] = {"max_length": max_length, "before": before, "after": after}
         self._where = where
         self._border = re.compile(border) if border else None
         self._lock = threading.Lock()
@@ -120,9 +121,10 @@ class UnitEncoder:
             except BaseException:
                 self._forget()  # it has numbers for units whose ids it does not have
                 raise
-            values, ends = self._gather(places)
-        offsets = np.concatenate([[0], ends])[units.rows]
-        return truncate_and_wrap(values, offsets, max_length=self._max_length, before=self._before, after=self._after)
+            values, offsets = self._gather(places)
+        return truncate_and_wrap(
+            values, offsets[units.rows], max_length=self._max_length, before=self._before, after=self._after
+        )
 
     def _forget(self) -> None:
         self._units = DistinctUnits()
@@ -155,26 +157,27 @@ class UnitEncoder:
         self._used += len(ids)
 
     def _gather(self, places: npt.NDArray[np.int64]) -> tuple[Ids, npt.NDArray[np.int64]]:
-        """The ids of units one after another, and where those of each unit end."""
-        firsts = self._firsts[places]
+        """The ids of units one after another, and where those of each unit start, and the last ones end."""
+        firsts = self._firsts.take(places)
         counts = firsts >> 32
-        ends = np.cumsum(counts)
-        targets = ends - counts
+        offsets = np.zeros(len(places) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        if len(places) == offsets[-1] and int(counts.min(initial=1)) == 1:
+            return firsts.astype(np.int32), offsets
+        targets = offsets[:-1]
         if len(places) and int(counts.min()) == 0:
             some = np.flatnonzero(counts)
             places, counts, targets, firsts = places[some], counts[some], targets[some], firsts[some]
-        if len(targets) == len(ends) == int(ends[-1] if len(ends) else 0):
-            return firsts.astype(np.int32), ends
-        values = np.empty(int(ends[-1]) if len(ends) else 0, np.int32)
+        values = np.empty(int(offsets[-1]), np.int32)
         values[targets] = firsts.astype(np.int32)
         longer = np.flatnonzero(counts > 1)
         targets, starts, counts = targets[longer], self._starts[places[longer]], counts[longer]
         for position in range(1, _AT_ONCE):
             if not len(counts):
-                return values, ends
+                return values, offsets
             values[targets + position] = self._ids[starts + position]
             longer = np.flatnonzero(counts > position + 1)
             targets, starts, counts = targets[longer], starts[longer], counts[longer]
         for target, start, count in zip(targets.tolist(), starts.tolist(), counts.tolist(), strict=True):
             values[target : target + count] = self._ids[start : start + count]
-        return values, ends
+        return values, offsets
