@@ -122,9 +122,7 @@ class UnitEncoder:
                 self._forget()  # it has numbers for units whose ids it does not have
                 raise
             values, offsets = self._gather(places)
-        return truncate_and_wrap(
-            values, offsets[units.rows], max_length=self._max_length, before=self._before, after=self._after
-        )
+        return truncate_and_wrap(values, offsets[units.rows], **self._wrapping)
 
     def _forget(self) -> None:
         self._units = DistinctUnits()
