@@ -271,7 +271,9 @@ def _load_network(
         with no_larger_than(claims, where):
             network = build_network(choice, registry, vocab, label_count=labels, task=task, saved=folder)
     except (RecipeError, RunError) as error:
-        raise ArtifactError(shortened(error.what, most=1000), where=where, hint=_AGAIN) from error
+        raise ArtifactError(shortened(error.what, most=500), where=where, hint=_AGAIN) from error
+    except ComponentError as error:  # the plugin's fault, or that of options that it should not be given
+        raise ComponentError(shortened(error.what, most=500), where=where, hint=error.hint) from error
     saved_names = {name: _saved_name(network.encoder, name) for name in network.state_dict()}
     load_weights(network, folder / _WEIGHTS, claims, saved_names, labels)
     _try_out(network.eval(), vocab, labels, folder)
