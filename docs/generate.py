@@ -139,7 +139,7 @@ def _table(options: dict[str, Any]) -> str:
     for name, option in options.items():
         kind = option["type"].replace("|", "\\|")
         default = "required" if option["required"] else f"`{option['default']!r}`"
-        rows.append(f"| `{name}` | {kind} | {default} | {option['help']} |")
+        rows.append(f"| `{name}` | {kind} | {default} | {' '.join(option['help'].split())} |")
     return "\n".join(rows) + "\n"
 
 

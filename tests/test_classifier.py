@@ -188,5 +188,7 @@ class TestTask:
         assert report["per_class"]["b"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
         assert report["per_class"]["c"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
         assert report["macro_f1"] == pytest.approx((0.8 + 2 / 3 + 0) / 3)
+        assert report["weighted_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+        assert report["balanced_accuracy"] == 0.75, "the label that does not occur does not count"
         assert report["loss"] == pytest.approx(-np.log([0.7, 0.8, 0.4, 0.6]).mean(), rel=1e-6)
         assert report["rows"] == 4

@@ -56,7 +56,8 @@ class TestLayout:
         assert list(metrics) == ["validation", "test", "train"]
         for split in ("validation", "test"):
             figures = metrics[split]
-            assert set(figures) == {"accuracy", "macro_f1", "loss", "rows", "per_class", "confusion"}
+            single = {"accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "loss", "rows"}
+            assert set(figures) == single | {"per_class", "confusion"}
             assert list(figures["per_class"]) == LABELS
             assert all(set(c) == {"precision", "recall", "f1", "support"} for c in figures["per_class"].values())
             assert [sum(row) for row in figures["confusion"]] == [c["support"] for c in figures["per_class"].values()]

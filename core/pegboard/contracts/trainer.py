@@ -33,7 +33,11 @@ class StepOutput(NamedTuple):
 
 
 class Split(Protocol):
-    """Encoded rows of one split, ready to be put into batches."""
+    """Encoded rows of one split, ready to be put into batches.
+
+    The rows to learn from may have an attribute `sampling_weights`, float64 [rows] or `None`: how often each row
+    is to be trained on, compared with the others. A trainer that goes by it declares `samples`.
+    """
 
     lengths: npt.NDArray[np.int64]
     """tokens of each row, int64 [rows]"""
@@ -76,6 +80,9 @@ class Trainer(ABC):
 
     resumes: ClassVar[bool] = False
     """whether `fit`, run again after an interrupt, goes on from where it was; declare it where it is true"""
+
+    samples: ClassVar[bool] = False
+    """whether it goes by `data.train.sampling_weights`; a recipe that needs that refuses other trainers"""
 
     def __init__(self, options: Any) -> None:
         self.options = options

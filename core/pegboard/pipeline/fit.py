@@ -12,12 +12,12 @@ from pegboard.cache import Cache
 from pegboard.console import Console, silent
 from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.contracts.trainer import Trainer
-from pegboard.errors import RunError
+from pegboard.errors import RecipeError, RunError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.model import build_network, seed_everything
 from pegboard.pipeline.tokens import encode_split, prepare_tokenizer
 from pegboard.recipe import Recipe
-from pegboard.tasks.classify import ClassificationData
+from pegboard.tasks.classify import ClassificationData, balancing_weights
 
 if TYPE_CHECKING:
     from pegboard.pipeline.context import RunContext
@@ -51,6 +51,8 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
         encode_split(choice, registry, tokenizer, data.splits[split], cache, console)
         for split in ("train", "validation")
     )
+    if recipe.task.sampling == "balanced" and train.labels is not None:
+        train.sampling_weights = balancing_weights(train.labels)
     encoded = ClassificationData(train, validation, data.label_names)
     console.note(
         f"{len(encoded.train):,} training texts, {int(encoded.train.lengths.sum()):,} tokens, "
@@ -70,6 +72,12 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
         trainer: Any = registry.factory_of(choice.component)(choice.options)
         if not isinstance(trainer, Trainer):
             raise TypeError(f"the factory gave a {type(trainer).__name__}, not a pegboard.Trainer")
+    if train.sampling_weights is not None and not trainer.samples:
+        raise RecipeError(
+            f"the trainer {choice.component.name!r} takes every row once an epoch",
+            where="task.sampling",
+            hint="--set task.class_weights=balanced works with every trainer",
+        )
     return Parts(tokenizer, network, trainer, encoded)
 
 

@@ -77,6 +77,7 @@ def build_network(
         dropout=task.dropout,
         label_smoothing=task.label_smoothing,
         class_weights=weights,
+        focal_gamma=task.focal_gamma,
     )
 
 

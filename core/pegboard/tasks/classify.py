@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
-__all__ = ["ClassificationData", "EncodedSplit", "classification_report", "probabilities"]
+__all__ = ["ClassificationData", "EncodedSplit", "balancing_weights", "classification_report", "probabilities"]
 
 Logits = npt.NDArray[np.float32]
 
@@ -27,7 +27,14 @@ class EncodedSplit:
         input_ids: `large_list<int32>`, or ids that lie in a file.
         labels: int64 [rows], or `None` for texts without labels.
         pad_id: the id that fills a batch.
+
+    Attributes:
+        lengths: tokens of each row, int64 [rows].
+        sampling_weights: how often each row is to be trained on, compared with the others, float64 [rows], or `None`
+            for each once an epoch.
     """
+
+    sampling_weights: npt.NDArray[np.float64] | None = None
 
     def __init__(
         self, input_ids: pa.LargeListArray | StoredIds, labels: npt.NDArray[np.int64] | None, pad_id: int
@@ -72,10 +79,21 @@ class ClassificationData:
     label_names: Sequence[str]
 
     def metrics(self, outputs: Logits) -> dict[str, float]:
-        """`accuracy`, `macro_f1` and `loss` of logits [rows, labels] on the validation rows."""
+        """Those figures of `classification_report` that are one number, of logits [rows, labels] for validation."""
         assert self.validation.labels is not None
         report = classification_report(outputs, self.validation.labels, self.label_names)
-        return {name: report[name] for name in ("accuracy", "macro_f1", "loss")}
+        return {name: report[name] for name in ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "loss")}
+
+
+def balancing_weights(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Weights float64 [rows] by which each label is drawn equally often.
+
+    Example:
+        >>> balancing_weights(np.array([0, 0, 1]))
+        array([0.5, 0.5, 1. ])
+    """
+    weights: npt.NDArray[np.float64] = 1.0 / np.bincount(labels)[labels]
+    return weights
 
 
 def probabilities(logits: Logits) -> Logits:
@@ -96,8 +114,9 @@ def classification_report(logits: Logits, labels: npt.NDArray[np.int64], names: 
 
     Returns:
         `accuracy`, `macro_f1` (over all labels, a label that never occurs and is never predicted counts 0),
-        `loss` (mean cross-entropy, unweighted), `rows`, `per_class` (precision, recall, f1, support) and
-        `confusion` (rows are the true labels, columns the predictions).
+        `weighted_f1` (by the number of rows), `balanced_accuracy` (mean recall of the labels that occur), `loss`
+        (mean cross-entropy, unweighted), `rows`, `per_class` (precision, recall, f1, support) and `confusion` (rows are
+        the true labels, columns the predictions).
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -113,6 +132,8 @@ def classification_report(logits: Logits, labels: npt.NDArray[np.int64], names: 
     return {
         "accuracy": float((predicted == labels).mean()),
         "macro_f1": float(np.mean(scores[2])),
+        "weighted_f1": float(np.average(scores[2], weights=scores[3])),
+        "balanced_accuracy": float(np.mean(scores[1][scores[3] > 0])),
         "loss": float((log_norm - wide[np.arange(len(labels)), labels]).mean()),
         "rows": len(labels),
         "per_class": per_class,

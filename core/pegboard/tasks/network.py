@@ -22,6 +22,8 @@ class ClassifierNetwork(nn.Module):
         dropout: probability of zeroing, in training.
         label_smoothing: share of the target spread evenly over the labels.
         class_weights: float [labels], or `None` for equal weights.
+        focal_gamma: each row's loss is multiplied by (1 - probability of its label) to this power (Lin et al., 2017,
+            arXiv:1708.02002); 0 = off.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class ClassifierNetwork(nn.Module):
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
+        focal_gamma: float = 0.0,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.hidden_size, labels)
         self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> StepOutput:
@@ -51,11 +55,19 @@ class ClassifierNetwork(nn.Module):
             zero = logits.new_zeros(())
             return StepOutput(logits, zero, zero)
         weights: Any = self.class_weights
-        loss_sum = functional.cross_entropy(
-            logits, labels, weight=weights, reduction="sum", label_smoothing=self.label_smoothing
-        )
+        loss_sum = self._loss_sum(logits, labels, weights)
         loss_weight = weights[labels].sum() if weights is not None else logits.new_tensor(float(len(labels)))
         return StepOutput(logits, loss_sum, loss_weight)
+
+    def _loss_sum(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        smoothing = self.label_smoothing
+        if not self.focal_gamma:
+            return functional.cross_entropy(logits, labels, weight=weights, reduction="sum", label_smoothing=smoothing)
+        losses = functional.cross_entropy(logits, labels, weight=weights, reduction="none", label_smoothing=smoothing)
+        log_probability = -functional.cross_entropy(logits, labels, reduction="none")
+        # Never quite 0, where a power below 1 has an infinite slope.
+        doubt = -torch.expm1(log_probability)
+        return (doubt.clamp(min=1e-6) ** self.focal_gamma * losses).sum()
 
 
 def balanced_weights(labels: Tensor, count: int) -> Tensor:

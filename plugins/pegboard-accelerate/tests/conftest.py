@@ -34,6 +34,41 @@ class Sums(nn.Module):
         return StepOutput(logits, loss_sum, self.weights[labels].sum())
 
 
+class Stack(nn.Module):
+    """Shaped like an encoder of several layers and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Module()
+        self.encoder.embedding = nn.Embedding(20, 8)
+        self.encoder.layers = nn.ModuleList([nn.Sequential(nn.Linear(8, 8), nn.Tanh()) for _ in range(2)])
+        self.encoder.scale = nn.Parameter(torch.ones(8))
+        self.dropout = nn.Dropout(0.2)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> StepOutput:
+        states = self.encoder.embedding(input_ids).sum(1) * self.encoder.scale
+        for layer in self.encoder.layers:
+            states = layer(states)
+        logits = self.head(self.dropout(states)).float()
+        loss_sum = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        return StepOutput(logits, loss_sum, logits.new_tensor(float(len(labels))))
+
+
+class Narrow(nn.Module):
+    """Has memory for so many rows at once."""
+
+    def __init__(self, network: nn.Module, rows: int, error: Exception) -> None:
+        super().__init__()
+        self.network, self.rows, self.error = network, rows, error
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> StepOutput:
+        if self.training and len(labels) > self.rows:
+            torch.rand(3)  # what a failed attempt draws must not count
+            raise self.error
+        return self.network(input_ids, labels)
+
+
 class Split:
     """Rows of random tokens whose label can be learned."""
 
@@ -164,4 +199,4 @@ def digest(model: nn.Module) -> str:
 @pytest.fixture
 def tiny() -> SimpleNamespace:
     """The pieces above; test modules can't import a conftest."""
-    return SimpleNamespace(Sums=Sums, Data=Data, Run=FakeRun, fit=fit, digest=digest)
+    return SimpleNamespace(Sums=Sums, Stack=Stack, Narrow=Narrow, Data=Data, Run=FakeRun, fit=fit, digest=digest)

@@ -428,6 +428,71 @@ def test_checkpoints_hold_data_only(run: Any, tiny: Any) -> None:
     assert set(json.loads((newest(run) / "manifest.json").read_text())) == set(FILES) - {"manifest.json"}
 
 
+SINGLY: dict[str, dict[str, Any]] = {
+    "average": {"ema_decay": 0.9},
+    "rates by layer": {"layer_decay": 0.7, "warmup_steps": 5, "schedule": "cosine"},
+    "unfreezing": {"unfreeze_every": 1, "freeze": ("network.encoder.scale",)},
+    "patience": {"patience": 1, "min_delta": 0.02, "epochs": 9, "monitor": "loss"},
+    "sampling": {"sampled": True},
+    "little memory": {"rows_in_memory": 10, "batch_size": 32, "accumulate": 1},
+}
+SINGLY["all"] = {name: value for options in SINGLY.values() for name, value in options.items()}
+
+
+def fit_stack(run: Any, tiny: Any, *, sampled: bool = False, rows_in_memory: int = 1000, **options: Any) -> Any:
+    """9 steps an epoch."""
+    torch.manual_seed(1)
+    data = tiny.Data()
+    if sampled:
+        data.train.sampling_weights = np.linspace(5, 1, 200)
+    model = tiny.Narrow(tiny.Stack(), rows_in_memory, torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    return tiny.fit(run, model=model, data=data, **{**RECIPE, "log_every": 1, "checkpoint_every": 3, **options})
+
+
+@pytest.mark.parametrize("options", SINGLY.values(), ids=SINGLY)
+def test_every_option_resumes_exactly(run: Any, tiny: Any, tmp_path: Path, options: dict[str, Any]) -> None:
+    other = tiny.Run(tmp_path / "undisturbed")
+    model, figures = fit_stack(other, tiny, **options)
+    expected = outcome(tiny, model, figures)
+    for steps, action in [(1, send(signal.SIGINT)), (5, crash), (4, send(signal.SIGTERM)), (5, send(signal.SIGINT))]:
+        run.on_advance = after(steps, action)
+        with pytest.raises((KeyboardInterrupt, SystemExit, Killed)):
+            fit_stack(run, tiny, **options)
+        disturb_generators()
+    run.on_advance = None
+    assert_same(tiny, *fit_stack(run, tiny, **options), expected)
+    logged = {record["step"]: record for record in run.logged("step")}
+    assert list(logged.values()) == other.logged("step")
+
+
+def test_out_of_time_survives(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted in the validation after the time was over; what came before counts, too."""
+    clock = [0.0]
+    monkeypatch.setattr("pegboard_accelerate.trainer.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def on_advance() -> None:
+        clock[0] += 10.0
+
+    def stop(rows: np.ndarray) -> Any:
+        if clock[0] == 60.0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return collate(rows)
+
+    options = {**RECIPE, "max_minutes": 1.0}
+    run.on_advance = after(4, send(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(run, **options)
+    clock[0] = 0.0
+    run.on_advance = on_advance
+    data = tiny.Data()
+    collate = data.validation.collate
+    data.validation.collate = stop
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(run, data=data, **options)
+    _, figures = tiny.fit(run, **options)
+    assert (figures["steps"], figures["epochs"], figures["out_of_time"]) == (10, 2, True)
+
+
 def test_tied_weights_are_saved_once_and_restored(run: Any, tiny: Any, tmp_path: Path) -> None:
     def tied() -> Any:
         torch.manual_seed(1)

@@ -3,6 +3,7 @@
 step-00000500/
 model.safetensors       the weights
 optimizer.safetensors   moments and step counts
+average.safetensors     the moving average of the weights, where one is kept
 best.safetensors        the weights of the best epoch so far
 random.safetensors      the state of each random number generator of each process
 state.json              where the training stands, and whose it is
@@ -38,7 +39,7 @@ __all__ = [
     "weights_of",
 ]
 
-FORMAT = 1
+FORMAT = 2
 _KEPT = 2
 
 Tensors = dict[str, Tensor]
