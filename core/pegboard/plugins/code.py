@@ -7,6 +7,7 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -94,15 +95,18 @@ def _hash(files: list[Path]) -> str:
 def _imported(files: list[Path]) -> Iterator[str]:
     """The packages that source files import, wherever in them."""
     for file in files:
-        try:
-            tree = ast.parse(file.read_bytes())
-        except SyntaxError:  # a file that is no part of what runs
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                yield node.module.partition(".")[0]
+        yield from _imports_of(file.read_bytes())
+
+
+@lru_cache(maxsize=1000)
+def _imports_of(source: bytes) -> frozenset[str]:
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError:  # a file that is no part of what runs
+        return frozenset()
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return frozenset(module.partition(".")[0] for module in modules)
 
 
 def _version(package: str) -> str:
