@@ -20,7 +20,10 @@ COMMANDS = {
     "train": ("pegboard.cli.train:train", "Train a classifier and report how good it is."),
     "evaluate": ("pegboard.cli.evaluate:evaluate", "Measure a trained classifier on labelled data."),
     "predict": ("pegboard.cli.predict:predict", "Label texts with a trained classifier."),
-    "tokenize": ("pegboard.cli.tokenize:tokenize", "Encode a whole data set into the cache, or show how a text is cut."),
+    "tokenize": (
+        "pegboard.cli.tokenize:tokenize",
+        "Encode a whole data set into the cache, or show how a text is cut.",
+    ),
     "compare-tokenizers": (
         "pegboard.cli.compare_tokenizers:compare_tokenizers",
         "Measure tokenizers on the same data, side by side.",
