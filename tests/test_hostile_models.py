@@ -561,10 +561,10 @@ def bert_mutants(folder, toy):
         "use_kernels": [True],
     }
     for key, values in harmless.items():
-        mutants.replace("config.json", [key], values, "either")
+        mutants.replace("config.json", [key], values, "same")
     checkpoint = ["/etc", "../..", "evil/repository", "package:os"]
-    mutants.replace("config.json", ["pegboard", "tokenizer", "options", "pretrained"], checkpoint, "either")
-    mutants.add("encoder from elsewhere", lambda f: elsewhere(f), "either")
+    mutants.replace("config.json", ["pegboard", "tokenizer", "options", "pretrained"], checkpoint, "same")
+    mutants.add("encoder from elsewhere", elsewhere, "same")
     return genuine, mutants
 
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pegboard.text.pieces import PieceTokenizer
     from pegboard.text.vocabulary import count_pieces, most_frequent
     from pegboard.tokenizing.api import compare_tokenizers, show_tokens, tokenize
+    from pegboard.untrusted import read_json
+    from pegboard.weights import read_tensors
 
 _HOMES = {
     "pegboard.api": ("build_tokenizer", "components", "load", "load_dataset", "train"),
@@ -75,6 +77,8 @@ _HOMES = {
     "pegboard.text.pieces": ("PieceTokenizer",),
     "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),
     "pegboard.tokenizing.api": ("compare_tokenizers", "show_tokens", "tokenize"),
+    "pegboard.untrusted": ("read_json",),
+    "pegboard.weights": ("read_tensors",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -125,6 +129,8 @@ __all__ = [
     "most_frequent",
     "one_of",
     "read_backend",
+    "read_json",
+    "read_tensors",
     "show_tokens",
     "sorted_batches",
     "tokenize",

@@ -56,6 +56,10 @@ def read_json(file: Path, *, most_bytes: int = _JSON_BYTES) -> Any:
     Raises:
         ArtifactError: the file can't be opened (see `open_file`), is not JSON, or would take far more memory than
             its size tells.
+
+    Example:
+        >>> pegboard.read_json(folder / "vocab.json")[:2]
+        ['[PAD]', '[UNK]']
     """
     with open_file(file, most_bytes=most_bytes) as stream:
         content = stream.read(most_bytes + 1)

@@ -15,7 +15,7 @@ from pegboard.untrusted import open_file, parse_json, shortened
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Claim", "load_weights", "no_larger_than", "read_claims"]
+__all__ = ["Claim", "load_weights", "no_larger_than", "read_claims", "read_tensors"]
 
 _HEADER_BYTES = 16 * 2**20
 _DIMENSIONS = 16
@@ -100,6 +100,32 @@ def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int and 0 <= size < 2**63 for size in value)
 
 
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file by name, on the CPU; the file need not be trusted.
+
+    Raises:
+        ArtifactError: the file is damaged, is a link, or claims what it does not hold; see `read_claims`.
+
+    Example:
+        >>> weights = pegboard.read_tensors(folder / "model.safetensors")
+        >>> weights["head.bias"].shape
+        torch.Size([3])
+    """
+    read_claims(file)
+    return _all_tensors(file)
+
+
+def _all_tensors(file: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
+    return tensors
+
+
 @contextmanager
 def no_larger_than(claims: Mapping[str, Claim], where: str) -> Iterator[None]:
     """Stop the building of a network, in this thread, that grows far beyond the tensors that are there for it.
@@ -151,16 +177,11 @@ def load_weights(
             numbers.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     where = str(file)
     state = network.state_dict()
     _compare({saved_names[name]: tensor for name, tensor in state.items()}, claims, where, saved_names, labels)
-    try:
-        found = load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"can't be read: {error}", where=where) from None
+    found = _all_tensors(file)
     weights = {name: found[saved_names[name]].to(tensor.dtype) for name, tensor in state.items()}
     for name, tensor in weights.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():

@@ -6,13 +6,13 @@ Only files that are data are ever asked for: JSON, vocabularies and safetensors.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
-from pegboard import ComponentError, PegboardWarning, RecipeError
+import pegboard
+from pegboard import ArtifactError, ComponentError, PegboardWarning, RecipeError
 
 __all__ = ["Checkpoint", "open_checkpoint", "read_json"]
 
@@ -88,11 +88,9 @@ def read_json(file: Path, where: str) -> dict[str, Any]:
         RecipeError: it is not a JSON object.
     """
     try:
-        if file.stat().st_size > _JSON_BYTES:
-            raise RecipeError(f"{file.name} of the checkpoint has more than {_JSON_BYTES >> 20} MiB", where=where)
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{file.name} of the checkpoint can't be read: {error}", where=where) from None
+        content = pegboard.read_json(file.resolve(), most_bytes=_JSON_BYTES)
+    except ArtifactError as error:
+        raise RecipeError(f"{file.name} of the checkpoint {error.what}", where=where) from None
     if not isinstance(content, dict):
         raise RecipeError(f"{file.name} of the checkpoint is not a JSON object", where=where)
     return content
@@ -102,10 +100,21 @@ class _Folder:
     def __init__(self, reference: str, folder: Path) -> None:
         self.reference = reference
         self._folder = folder
+        own = folder.resolve()
+        # The Hub's cache keeps a repository's files in one place, and links to them in its snapshots.
+        self._within = own.parent.parent if own.parent.name == "snapshots" else own
 
     def find(self, name: str, *, optional: bool = False) -> Path | None:
         file = self._folder / name
-        return file if file.is_file() else None
+        if not file.is_file():
+            return None
+        if not file.resolve().is_relative_to(self._within):
+            raise RecipeError(
+                f"{name} is a link that leads out of the checkpoint",
+                where=str(file),
+                hint="copy the files themselves, as `cp -rL` does",
+            )
+        return file
 
 
 class _TokenizerFile:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pegboard import ArtifactError, EncoderOutput, PegboardWarning, RecipeError, VocabInfo
+from pegboard import ArtifactError, EncoderOutput, PegboardWarning, RecipeError, VocabInfo, read_tensors
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["BertEncoder"]
 
 _WHERE = "encoder.pretrained"
+_HOW_TO_CONVERT = (
+    "choose a checkpoint or a revision with model.safetensors; or, where you trust its origin, convert it in its "
+    'folder (torch 2.6 or newer): python -c "import torch, safetensors.torch as s; '
+    "w = torch.load('pytorch_model.bin', map_location='cpu', weights_only=True); "
+    "s.save_file({k: v.clone().contiguous() for k, v in w.items()}, 'model.safetensors', {'format': 'pt'})\""
+)
 _BUFFERS = {"embeddings.position_ids", "embeddings.token_type_ids"}
 _POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
+_ARCHITECTURE = (
+    *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "max_position_embeddings"),
+    *("type_vocab_size", "initializer_range", "layer_norm_eps", "pad_token_id"),
+)
+"""What is taken from a config.json. Other entries can name code, such as an attention kernel to be fetched and run."""
 _NOT_ARCHITECTURE = {
     "auto_map",
     "dtype",
@@ -163,7 +175,7 @@ def _config(entries: dict[str, Any]) -> BertConfig:
         raise RecipeError(f"the checkpoint has {positions!r} positions; only absolute ones are known", where=_WHERE)
     if entries.get("is_decoder") or entries.get("add_cross_attention"):
         raise RecipeError("the checkpoint is a decoder, not an encoder", where=_WHERE)
-    described = {name: value for name, value in entries.items() if name not in _NOT_ARCHITECTURE}
+    described = {name: entries[name] for name in _ARCHITECTURE if name in entries}
     # Both kinds of attention give the same results; on a CPU the plain one trains faster.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     with _readable():
@@ -241,9 +253,6 @@ def _with_weights(bert: BertModel, checkpoint: Checkpoint) -> BertModel:
 
 def _read_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """All tensors of a checkpoint, from one safetensors file or from several that an index lists."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     files = [checkpoint.find("model.safetensors")]
     if files == [None] and (index := checkpoint.find("model.safetensors.index.json")):
         listed = read_json(index, _WHERE).get("weight_map")
@@ -259,12 +268,12 @@ def _read_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
                 f"{checkpoint.reference!r} has no complete weights in the safetensors format; "
                 "pickled ones (pytorch_model.bin) can run code when they are read and are never opened",
                 where=_WHERE,
-                hint="choose a checkpoint or a revision with model.safetensors, or convert it yourself",
+                hint=_HOW_TO_CONVERT,
             )
         try:
-            tensors |= load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise _unfit(checkpoint, f"can't be read: {error}") from None
+            tensors |= read_tensors(file.resolve())
+        except ArtifactError as error:
+            raise _unfit(checkpoint, error.what) from None
     return tensors
 
 

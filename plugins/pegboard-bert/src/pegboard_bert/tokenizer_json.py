@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pegboard import ArtifactError
+from pegboard import ArtifactError, read_json
 
 from pegboard_bert.patterns import check_pattern
 
@@ -147,13 +147,9 @@ class _ProblemError(Exception):
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _FILE_BYTES:
-            raise ArtifactError(f"has more than {_FILE_BYTES >> 20} MiB, too many for a tokenizer", where=str(file))
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError("is missing", where=str(file)) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
+        document = read_json(file.resolve(), most_bytes=_FILE_BYTES)
+    except ArtifactError as error:
+        raise ArtifactError(error.what, where=str(file)) from None
     if not isinstance(document, dict):
         raise ArtifactError("is not a JSON object", where=str(file))
     return document
