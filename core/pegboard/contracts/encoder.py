@@ -35,6 +35,10 @@ class Encoder(Protocol):
     It is built as `factory(options, vocab)` with its option schema and a `pegboard.VocabInfo`. Padding, on the right,
     never changes a result: the states and the pooled vector of a text are the same whatever else is in its batch.
 
+    Optional methods: `layers()` returns its modules from the input to the output, for trainers that treat layers
+    unlike; without it they go by the order of definition. `gradient_checkpointing_enable` and
+    `gradient_checkpointing_disable`, as models of transformers have them, may be those of a module inside.
+
     Attributes:
         hidden_size: the size of the vectors.
         max_length: the most positions it can take, or `None` if there is no limit.

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pegboard import RecipeError
+from pegboard.options import as_document, check_options
 from pegboard_accelerate import pegboard_trainers, precision
 from pegboard_accelerate.batches import epoch_steps, share_of
 from pegboard_accelerate.environment import uses_all_parameters
@@ -181,11 +182,23 @@ def test_which_parameters_a_loss_uses() -> None:
         {"checkpoint_every": "day"},
         {"patience": 0},
         {"epoch": 3},
+        {"max_minutes": 0.0},
+        {"ema_decay": 1.0},
+        {"layer_decay": 0.0},
+        {"unfreeze_every": 0},
+        {"freeze": 3},
     ],
 )
 def test_wrong_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         AccelerateOptions(**wrong)
+
+
+def test_one_frozen_part_needs_no_list() -> None:
+    for written in ("encoder", ["encoder"]):
+        options = check_options(AccelerateOptions, {"freeze": written}, table="trainer")
+        assert options.freeze == ("encoder",)
+        assert check_options(AccelerateOptions, as_document(options), table="trainer") == options
 
 
 def test_every_option_has_help_and_the_spec_is_the_default() -> None:

@@ -17,6 +17,10 @@ SCRIPT = Path(__file__).with_name("train_tiny.py")
 EVEN: dict[str, Any] = {"options": {"batch_size": 16, "log_every": 1, "epochs": 2}, "rows": 200}
 UNEVEN: dict[str, Any] = {"options": {**EVEN["options"], "accumulate": 3}, "rows": 97, "unused": True}
 """97 rows: the last batch has a single one, so that a process has none"""
+THAWING: dict[str, Any] = {
+    **EVEN,
+    "options": {**EVEN["options"], "unfreeze_every": 1, "ema_decay": 0.9, "layer_decay": 0.5, "max_minutes": 60.0},
+}
 RANDOM: dict[str, Any] = {**EVEN, "dropout": 0.4}
 
 
@@ -46,11 +50,12 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], str]:
         {"folder": "random", **RANDOM},
         {"folder": "again", **RANDOM, "stop_after": 5},
         {"folder": "again", **RANDOM},
+        {"folder": "thawing", **THAWING},
     ]
     return launch(tmp_path_factory.mktemp("together"), trainings, processes=2)
 
 
-@pytest.mark.parametrize(("number", "training"), [(0, EVEN), (1, UNEVEN)])
+@pytest.mark.parametrize(("number", "training"), [(0, EVEN), (1, UNEVEN), (5, THAWING)])
 def test_two_processes_train_as_one_does(
     together: Any, number: int, training: dict[str, Any], run: Any, tiny: Any
 ) -> None:

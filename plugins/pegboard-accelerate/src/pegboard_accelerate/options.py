@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pegboard import Options
-from pydantic import Field
+from pydantic import Field, field_validator
 
 __all__ = ["AccelerateOptions"]
 
@@ -46,7 +46,7 @@ class AccelerateOptions(Options):
     """validate and keep an exponential moving average of the weights, of which each step keeps this part, for example
     0.999; 0 = off"""
     freeze: tuple[str, ...] = ()
-    """parts of the model that do not learn, by the names of modules or parameters: encoder, encoder.embedding"""
+    """parts of the model that do not learn, by names of modules or parameters: encoder, or ["encoder.embedding", …]"""
     unfreeze_every: int | None = Field(None, ge=1)
     """gradual unfreezing: only the last layer learns in the first epochs, so many epochs later one more, and so on"""
     precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
@@ -77,3 +77,8 @@ class AccelerateOptions(Options):
     bits, since kernels depend on the batches that come first"""
     deterministic: bool = True
     """have torch choose kernels that give the same bits each time; on a GPU some are slower"""
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
