@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pegboard.cli.lazy import Command
+from pegboard.cli.main import cli, main
 from pegboard.errors import RunError
 
 
@@ -24,3 +25,19 @@ def test_leaving_on_sigterm_keeps_its_status() -> None:
     with pytest.raises(SystemExit) as caught:
         run_command(143)
     assert caught.value.code == 143
+
+
+def test_a_panic_of_an_extension_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class PanicException(BaseException):
+        """What extensions written in Rust raise."""
+
+    def panics(*_: object, **__: object) -> None:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(cli, "main", panics)
+    with pytest.raises(SystemExit) as left:
+        main(["doctor"])
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith("error: PanicException: index out of bounds\n")

@@ -131,3 +131,15 @@ def test_a_run_records_them(folder, cli, toy, monkeypatch):
     assert read_toml(folder / "run" / "recipe.toml")["plugins"] == [str(folder / "own_toys.py")]
     assert cli("predict", "run", "a sunny day").code == 0
     assert cli("evaluate", "run").code == 0
+
+
+@pytest.mark.parametrize("files", [["manifest.json", "config.json"], ["recipe.toml", "model/manifest.json"]])
+def test_code_beside_a_model_is_not_loaded_by_itself(folder, files):
+    for name in files:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    for place in (folder, folder / "model"):
+        with pytest.raises(RecipeError, match="may have come with it"):
+            project_plugins(place)
+    (folder / "pyproject.toml").write_text("[tool.pegboard]\n")
+    assert project_plugins(folder) == []

@@ -376,6 +376,17 @@ class TestOpen:
         with pytest.raises(ArtifactError, match=r"metrics\.json"):
             Run.open(run_copy)
 
+    def test_links_are_not_followed_out_of_it(self, run_copy, toy):
+        (run_copy / "model").rename(run_copy.parent / "elsewhere")
+        (run_copy / "model").symlink_to("../elsewhere")
+        with pytest.raises(ArtifactError, match="is a link") as raised:
+            pegboard.load(run_copy, plugins=[toy])
+        assert str(run_copy.parent / "elsewhere") in raised.value.hint
+        (run_copy / "metrics.json").rename(run_copy.parent / "metrics.json")
+        (run_copy / "metrics.json").symlink_to("../metrics.json")
+        with pytest.raises(ArtifactError, match="is a link"):
+            Run.open(run_copy)
+
     @pytest.mark.parametrize("content", ["", "seed = 1\n", "seed = '1'\n[dataset]\n[resolved]\n"])
     def test_damaged_recipe(self, cli, run_copy, content):
         (run_copy / "recipe.toml").write_text(content)

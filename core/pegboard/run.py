@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pegboard.errors import ArtifactError, UsageError
 from pegboard.files import atomic_write, remove, remove_leftovers
 from pegboard.recipe import Recipe
 from pegboard.toml import parse_toml, read_toml
+from pegboard.untrusted import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,18 +64,26 @@ class Run:
                 where=str(folder),
                 hint="give the same train command again to continue it",
             )
-        try:
-            metrics = json.loads((folder / _METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ArtifactError(f"can't be read: {error}", where=str(folder / _METRICS)) from None
+        metrics = read_json(folder / _METRICS)
         if not isinstance(metrics, dict):
             raise ArtifactError("is not a JSON object", where=str(folder / _METRICS))
         return cls(folder, metrics)
 
     @property
     def model_folder(self) -> Path:
-        """The saved model."""
-        return self.folder / _MODEL
+        """The saved model.
+
+        Raises:
+            ArtifactError: it is a link, which could lead to anything that was not meant to be read.
+        """
+        folder = self.folder / _MODEL
+        if folder.is_symlink():
+            raise ArtifactError(
+                "is a link; what it leads to does not lie in the run folder",
+                where=str(folder),
+                hint=f"name the model itself: {folder.resolve()}",
+            )
+        return folder
 
     def recipe_document(self) -> dict[str, Any]:
         """The resolved recipe as a document.

@@ -86,8 +86,8 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
-    except Exception as error:
-        if debug:
+    except BaseException as error:  # extensions written in Rust panic with one that is no Exception
+        if debug or isinstance(error, (SystemExit, GeneratorExit)):
             raise
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         print("  -> this should not happen: run it again with --debug and report what it prints", file=sys.stderr)

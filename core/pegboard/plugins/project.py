@@ -22,13 +22,28 @@ def project_plugins(folder: Path | None = None) -> list[str]:
     folder, and a folder that anybody may write to is not looked into on the way up.
 
     Raises:
-        RecipeError: the table is wrong, or a file is not there or lies outside; the message names pyproject.toml.
+        RecipeError: the table is wrong, or a file is not there or lies outside, or the folder is that of a trained
+            model; the message names pyproject.toml.
     """
     for file in _candidates((folder or Path()).absolute()):
         table = _table(file)
         if table is not None:
-            return [_plugin(file, name) for name in _names(file, table)]
+            names = _names(file, table)
+            if names and _holds_a_model(file.parent):
+                raise RecipeError(
+                    "a plugin that lies beside a trained model may have come with it, and is not loaded by itself",
+                    where=f"{file}, tool.pegboard.plugins",
+                    hint=f"if you know what it does: --plugin {names[0]} from another folder, or remove the table",
+                )
+            return [_plugin(file, name) for name in names]
     return []
+
+
+def _holds_a_model(folder: Path) -> bool:
+    """Whether a folder is a saved model or a run: these are handed around as data."""
+    if (folder / "manifest.json").exists() and (folder / "config.json").exists():
+        return True
+    return (folder / "recipe.toml").exists() and (folder / "model" / "manifest.json").exists()
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

@@ -292,3 +292,15 @@ def test_the_examples_in_the_docstrings_are_true(module):
 def test_their_defaults():
     assert (BpeOptions().vocab_size, BpeOptions().min_frequency, BpeOptions().byte_level) == (8000, 2, True)
     assert (UnigramOptions().vocab_size, UnigramOptions().max_piece_length) == (8000, 16)
+
+
+def test_a_saved_piece_that_is_longer_than_allowed_is_refused(tmp_path):
+    """The time to cut a word grows with the longest piece."""
+    tokenizer = UnigramTokenizer(UnigramOptions(min_frequency=1, vocab_size=40))
+    tokenizer.train(["low lower low slow"])
+    tokenizer.save(tmp_path)
+    document = json.loads((tmp_path / "tokenizer.json").read_text())
+    document["model"]["vocab"].append(["x" * 17, -3.5])
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match="has a piece of 17 characters"):
+        UnigramTokenizer.load(tmp_path, tokenizer.options)

@@ -162,3 +162,10 @@ def test_decoding_joins_the_pieces_of_a_word():
 def test_its_defaults():
     options = WordPieceOptions()
     assert (options.vocab_size, options.min_frequency, options.strip_accents) == (8000, 2, False)
+
+
+def test_words_can_not_be_of_any_length():
+    """The time for a word grows with the square of its length."""
+    assert WordPieceOptions(max_word_length=1000).max_word_length == 1000
+    with pytest.raises(ValueError, match="less than or equal to 1000"):
+        WordPieceOptions(max_word_length=1001)

@@ -57,6 +57,9 @@ class UnigramTokenizer(LibraryTokenizer):
         vocabulary = model.get("vocab") if isinstance(model, dict) else None
         if not isinstance(vocabulary, list) or not all(map(_is_scored_piece, vocabulary)):
             raise ArtifactError("has no list of pieces with scores", where=where)
+        longest = max([len(piece) for piece, _ in vocabulary[len(SPECIAL_TOKENS) :]], default=0)
+        if longest > self.options.max_piece_length:
+            raise ArtifactError(f"has a piece of {longest} characters, which max_piece_length forbids", where=where)
         self.vocabulary_of({"vocab": {piece: i for i, (piece, _) in enumerate(vocabulary)}}, where)
         return self._assembled([(piece, score) for piece, score in vocabulary])
 

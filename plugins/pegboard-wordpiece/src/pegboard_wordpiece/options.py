@@ -20,5 +20,5 @@ class WordPieceOptions(TokenizerOptions):
     """how often a character, or a pair of pieces that is to become one, must occur in the training texts"""
     strip_accents: bool = False
     """remove accents after normalizing, so that é becomes e"""
-    max_word_length: int = Field(100, ge=1)
+    max_word_length: int = Field(100, ge=1, le=1000)
     """a word of more characters is unknown as a whole"""
