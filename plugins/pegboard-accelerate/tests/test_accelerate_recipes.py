@@ -329,6 +329,36 @@ def test_where_halving_does_not_help_it_stops(run: Any, tiny: Any, rows: int, op
         tiny.fit(run, model=tiny.Narrow(tiny.Sums(), rows, CUDA), **options)
 
 
+class Wide(nn.Module):
+    """Has memory for so many tokens at once in validation."""
+
+    def __init__(self, network: nn.Module, tokens: int) -> None:
+        super().__init__()
+        self.network, self.tokens = network, tokens
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> StepOutput:
+        if not self.training and input_ids.numel() > self.tokens:
+            raise CUDA
+        return self.network(input_ids, labels)
+
+
+def test_memory_that_runs_out_in_validation(run: Any, tiny: Any, tmp_path: Any) -> None:
+    torch.manual_seed(1)
+    narrow, _ = tiny.fit(run, model=Wide(tiny.Sums(), 100))
+    torch.manual_seed(1)
+    other = tiny.Run(tmp_path / "wide")
+    wide, _ = tiny.fit(other, model=Wide(tiny.Sums(), 100_000))
+    assert tiny.digest(narrow) == tiny.digest(wide)
+    assert run.console.notes[-1] == "memory ran out in validation: now 64 tokens at once"
+    assert run.epochs[-1]["validation_loss"] == pytest.approx(other.epochs[-1]["validation_loss"])
+
+
+def test_a_validation_row_that_does_not_fit_stops(run: Any, tiny: Any) -> None:
+    data = tiny.Data()
+    with pytest.raises(RunError, match=r"epoch 1: memory ran out in validation, with 1 tokens at once"):
+        tiny.fit(run, model=Wide(tiny.Sums(), int(data.validation.lengths.max()) - 1), data=data)
+
+
 def test_other_errors_pass(run: Any, tiny: Any) -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         tiny.fit(run, model=tiny.Narrow(tiny.Sums(), 10, RuntimeError("mat1 and mat2 shapes cannot be multiplied")))

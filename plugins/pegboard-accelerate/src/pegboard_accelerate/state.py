@@ -20,6 +20,7 @@ class State:
         finished: nothing is left to do.
         out_of_time: `max_minutes` are over.
         micro_batch_size: rows that are computed at once; halved when memory runs out.
+        validation_tokens: tokens that validation computes at once; halved when memory runs out.
         best_epoch: the epoch with the best figure so far, 0 before the first.
         best_value: that figure.
         patience_value: the figure that an epoch must better by `min_delta` for patience to start anew.
@@ -38,6 +39,7 @@ class State:
     finished: bool = False
     out_of_time: bool = False
     micro_batch_size: int = 0
+    validation_tokens: int = 16_384
     best_epoch: int = 0
     best_value: float | None = None
     patience_value: float | None = None

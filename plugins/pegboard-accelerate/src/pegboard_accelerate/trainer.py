@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from accelerate import Accelerator
-from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, one_of, sorted_batches
+from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, one_of
 from torch import Tensor, nn
 
 from pegboard_accelerate.batches import epoch_steps
@@ -25,12 +25,13 @@ from pegboard_accelerate.environment import (
 )
 from pegboard_accelerate.interrupts import Interrupts
 from pegboard_accelerate.layers import frozen_parts
-from pegboard_accelerate.memory import recomputing
+from pegboard_accelerate.memory import is_out_of_memory, recomputing
 from pegboard_accelerate.options import AccelerateOptions
 from pegboard_accelerate.processes import forward, summed
 from pegboard_accelerate.resuming import resume, save
 from pegboard_accelerate.state import State
 from pegboard_accelerate.step import Stepper
+from pegboard_accelerate.validation import validation_outputs
 
 __all__ = ["AccelerateTrainer", "Training"]
 
@@ -178,28 +179,36 @@ class Training:
     def validate(self) -> dict[str, float]:
         """The task's figures on the validation rows, computed in float32 as the saved model will be."""
         average = self.stepper.average
+        self.network.eval()
         with nullcontext() if average is None else average.in_the_model():
-            outputs = self.validation_outputs()
+            outputs = self.outputs_that_fit()
         if outputs is None:
             self.leave()
         return self.data.metrics(outputs.cpu().numpy())
 
-    @torch.inference_mode()
-    def validation_outputs(self) -> Tensor | None:
-        """The model's outputs for the validation rows, in row order; `None` when it is to stop meanwhile."""
-        split, process = self.data.validation, self.accelerator.process_index
-        self.network.eval()
-        outputs: Tensor | None = None
-        for rows in sorted_batches(split.lengths):
-            output, counts = forward(self.accelerator, self.forward_in_float32, split, rows)
-            if outputs is None:
-                outputs = torch.zeros((len(split), *output.outputs.shape[1:]), device=self.device)
-            if counts:
-                outputs[torch.from_numpy(rows[process :: self.processes])] = output.outputs.float()
-            if self.processes == 1 and self.interrupts.requested:
-                return None
-        assert outputs is not None
-        return summed(self.accelerator, outputs)
+    def outputs_that_fit(self) -> Tensor | None:
+        """The outputs for the validation rows; while memory runs out, with half as many tokens at once."""
+        state, alone = self.state, self.processes == 1
+        while True:
+            try:
+                return validation_outputs(
+                    self.accelerator,
+                    self.forward_in_float32,
+                    self.data.validation,
+                    max_tokens=state.validation_tokens,
+                    stop=lambda: alone and self.interrupts.requested,
+                )
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if not (alone and self.options.auto_batch_size) or state.validation_tokens == 1:
+                    raise RunError(
+                        f"memory ran out in validation, with {state.validation_tokens} tokens at once",
+                        where=f"epoch {state.epoch}",
+                        hint="a smaller tokenizer.max_length, or a smaller encoder",
+                    ) from None
+            state.validation_tokens //= 2
+            self.tell(f"memory ran out in validation: now {state.validation_tokens:,} tokens at once")
 
     def finish_epoch(self, metrics: dict[str, float]) -> None:
         """Judge the epoch, decide whether to go on, report, and save."""
