@@ -316,7 +316,7 @@ def test_any_text_survives_jsonl(tmp_path, rows, ascii_only):
     assert pairs(load(write(tmp_path / "d.jsonl", "\n".join(lines)))["train"]) == rows
 
 
-@many
+@settings(many, max_examples=30)
 @given(rows=rows)
 def test_any_text_survives_parquet_and_a_file_each(tmp_path_factory, rows):
     rows = [row for row in rows if not is_blank(row[0])] or [("a", "x")]

@@ -6,7 +6,8 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pegboard import DataError
@@ -111,12 +112,28 @@ class Blocks:
             size = _LINES_BYTES if pieces else 2 * size
             if size > 2 * LONGEST:
                 raise too_long("line", f"{self.path}, line {self.line}")
-            for piece in pieces:
-                text = self._decoded(piece)
-                if "\0" in text:
-                    raise self._nul()
-                self.skip(len(piece), 1)
+            for piece, text in zip(pieces, self._texts(pieces), strict=True):
+                self._start += len(piece)
+                self.offset += len(piece)
+                self.line += 1
                 yield text
+
+    def _texts(self, lines: list[bytes]) -> Iterable[str]:
+        """Lines decoded, all at once if nothing is wrong with any of them."""
+        data = b"".join(lines)
+        if b"\0" not in data:
+            with suppress(UnicodeError):
+                return io.StringIO(data.decode(), newline="")
+        return map(self._text, lines)
+
+    def _text(self, line: bytes) -> str:
+        try:
+            text = line.decode("utf-8", "strict" if self._plain else "surrogatepass")
+        except UnicodeError as error:
+            raise _not_decoded(self.path, self.encoding, error) from None
+        if "\0" in text:
+            raise self._nul()
+        return text
 
     def _read(self, size: int) -> Iterator[bytes]:
         """At least `size` bytes of UTF-8, or all that are left."""
@@ -133,12 +150,6 @@ class Blocks:
             raise _not_decoded(self.path, self.encoding, error) from None
         except (OSError, EOFError, zlib.error) as error:
             raise _not_read(self.path, error) from None
-
-    def _decoded(self, line: bytes) -> str:
-        try:
-            return line.decode("utf-8", "strict" if self._plain else "surrogatepass")
-        except UnicodeError as error:
-            raise _not_decoded(self.path, self.encoding, error) from None
 
     def _nul(self) -> DataError:
         with _open(self.path) as file:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pegboard_data.rows import problem_of_label
+from pegboard_data.rows import has_blank, problem_of_label
 from pegboard_data.spans import (
     NEWLINE,
     QUOTE,
@@ -16,7 +16,6 @@ from pegboard_data.spans import (
     Positions,
     Regular,
     Scanner,
-    has_blank,
     is_utf8,
     odd_character,
     strings,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import datasets
 
 _SMALL_BYTES = 16 * 2**20
-"""Files that together are not larger are read faster than they are found in the cache."""
+"""Files that together are not larger are read faster than they are found in the cache, if they are not packed."""
 
 _MANY_LABELS = 100
 """More than these an error does not list."""
@@ -68,9 +68,9 @@ class FilesDataset:
         with suppress(RuntimeError):  # a home that does not exist: then it is an odd name of a file
             path = path.expanduser()
         sources = find_sources(path)
-        return self._read(sources) if _are_small(sources.values()) else self._from_cache(sources, path)
+        return self._in_memory(sources) if _are_small(sources.values()) else self._from_cache(sources, path)
 
-    def _read(self, sources: Mapping[str, Source]) -> datasets.DatasetDict:
+    def _in_memory(self, sources: Mapping[str, Source]) -> datasets.DatasetDict:
         numbers: dict[str, LabelNumbers] = {}
         texts: dict[str, pa.ChunkedArray] = {}
         codes: dict[str, npt.NDArray[np.int32]] = {}
@@ -167,17 +167,22 @@ def _places(labels: LabelNumbers, names: Sequence[str]) -> npt.NDArray[np.int64]
 
 
 def _are_small(sources: Collection[Source]) -> bool:
-    """Whether it is text of few bytes; what is packed may become any size."""
-    if any(source.kind in ("parquet", LABEL_FOLDERS) or source.path.suffix.lower() == ".gz" for source in sources):
+    """Whether the files hold few bytes; what is packed may hold any number."""
+    files = [file for source in sources for file in (files_of(source.path) if _is_folder(source) else [source.path])]
+    if any(file.suffix.lower() in (".gz", ".parquet") for file in files):
         return False
     try:
-        return sum(source.path.stat().st_size for source in sources) <= _SMALL_BYTES
+        return sum(file.stat().st_size for file in files) <= _SMALL_BYTES
     except OSError as error:
         raise DataError(f"can't be read: {error.strerror or error}", where=error.filename) from None
 
 
+def _is_folder(source: Source) -> bool:
+    return source.kind == LABEL_FOLDERS
+
+
 def _contents(source: Source) -> Contents:
-    if source.kind == LABEL_FOLDERS:
+    if _is_folder(source):
         return Contents(files_of(source.path), source.path)
     return Contents([source.path])
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pegboard import DataError
 
 from pegboard_data.escapes import escaping, unescaped
-from pegboard_data.rows import problem_of_label
+from pegboard_data.rows import has_blank, problem_of_label
 from pegboard_data.spans import (
     NEWLINE,
     QUOTE,
@@ -29,7 +29,6 @@ from pegboard_data.spans import (
     Positions,
     Regular,
     Scanner,
-    has_blank,
     is_utf8,
     starts_with,
     strings,
@@ -323,7 +322,7 @@ def _fits(
         first = np.minimum(starts + len(before), ends)
         last = np.maximum(ends - len(after), first)
         fits = starts_with(data, starts, before) & starts_with(data, last, after) & (last + len(after) == ends)
-        values = strings(data, first, last)
+        values = strings(data, first, np.where(fits, last, first))
         return (fits, values) if wanted is not None else (fits & _are_scalars(values), None)
     groups = [_SCALAR if number != wanted else f"(?P<wanted>{_SCALAR})" for number in range(len(gap) - 1)]
     pattern = "^" + "".join(re.escape(piece.decode()) + group for piece, group in zip(gap, [*groups, "$"], strict=True))

@@ -15,8 +15,8 @@ from pegboard import DataError
 from pegboard_data.blocks import LONGEST, too_long
 from pegboard_data.columns import text_and_label
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Batch, check_texts, problem_of_label
-from pegboard_data.spans import has_blank, values_of
+from pegboard_data.rows import Batch, check_texts, has_blank, problem_of_label
+from pegboard_data.spans import values_of
 
 _BATCH_BYTES = 16 * 2**20
 _BATCH_ROWS = 2**16
@@ -43,7 +43,7 @@ def read_parquet(path: Path, options: FilesOptions) -> Iterator[Batch]:
             for group in range(file.num_row_groups):
                 size = _rows_at_once(path, file.metadata.row_group(group), group, options.text_column)
                 for rows in file.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
-                    texts = rows.column(rows.schema.names.index(options.text_column))
+                    texts = _not_a_view(rows.column(rows.schema.names.index(options.text_column)))
                     labels = rows.column(rows.schema.names.index(options.label_column)) if options.labelled else None
                     for start, end in _slices(texts):
                         yield _batch(
@@ -93,6 +93,11 @@ def _rows_at_once(path: Path, group: Any, number: int, column: str) -> int:
                 longest = max(longest, pc.max(pc.binary_length(texts.dictionary)).as_py() or 1)
                 break
     return min(max(_BATCH_BYTES // max(longest, 1), 1), _BATCH_ROWS)
+
+
+def _not_a_view(texts: Any) -> Any:
+    """The same texts in a layout for which Arrow has all functions."""
+    return texts.cast(pa.large_string()) if "view" in str(texts.type) else texts
 
 
 def _slices(texts: Any) -> Iterator[tuple[int, int]]:

@@ -131,7 +131,7 @@ def check_texts(texts: pa.Array, place: Place, *, empty_texts: bool) -> None:
     Raises:
         DataError: the first such text.
     """
-    blank = is_blank(texts)
+    blank = _is_blank(texts)
     bad = pc.match_substring(texts, "\0")
     bad = bad if empty_texts else pc.or_(blank, bad)
     if pc.any(bad).as_py():
@@ -140,8 +140,12 @@ def check_texts(texts: pa.Array, place: Place, *, empty_texts: bool) -> None:
         raise DataError(what, where=place(row), hint="mend or remove the row")
 
 
-def is_blank(texts: pa.Array) -> pa.BooleanArray:
-    """Whether each text is nothing but white space."""
+def has_blank(texts: pa.Array) -> bool:
+    """Whether a text is nothing but white space."""
+    return bool(pc.any(_is_blank(texts)).as_py())
+
+
+def _is_blank(texts: pa.Array) -> pa.BooleanArray:
     return pc.equal(pc.utf8_trim_whitespace(texts), "")
 
 

@@ -14,7 +14,7 @@ from pegboard_data.blocks import Blocks
 from pegboard_data.columns import shorten
 from pegboard_data.fields import FieldReader
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Record, problem_of_label
+from pegboard_data.rows import Record, has_blank, problem_of_label
 from pegboard_data.spans import (
     NEWLINE,
     RETURN,
@@ -24,7 +24,6 @@ from pegboard_data.spans import (
     Positions,
     Regular,
     Scanner,
-    has_blank,
     is_utf8,
     starts_with,
     strings,
