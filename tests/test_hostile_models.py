@@ -4,6 +4,7 @@ Every folder is a copy of a small genuine model with one thing changed, most wit
 only what the loader checks itself stands between the file and the process.
 """
 
+import faulthandler
 import hashlib
 import importlib.util
 import json
@@ -194,6 +195,12 @@ def change_config(mutants, tokenizer, encoder):
     mutants.replace("config.json", ["pegboard", "vocab", "size"], [0, 5, HUGE])
     for labels in ({"0": "a"}, {"0": "a", "1": "b"}, dict.fromkeys(map(str, range(3)), "a"), {str(HUGE): "a"}):
         mutants.replace("config.json", ["id2label"], [labels])
+    for label in ("\x1b[2J", "\x07", "\x9b2J", "\0"):
+        mutants.replace("config.json", ["id2label", "0"], [label])
+    mutants.replace("config.json", ["id2label", "0"], ["../..", "x" * 10**5], "other")
+    for option in ("no-such", "\x1b[2J", "x" * 10**6, "sise" * 10**5, "__class__", ""):
+        path = ["pegboard", "encoder", "options", option]
+        mutants.add(f"encoder.{option[:20]}, {len(option)} long", lambda f, p=path: set_at(f, "config.json", p, 1))
     many = {str(i): f"l{i}" for i in range(200_000)}
     mutants.replace("config.json", ["id2label"], [many])
     mutants.content("config.json", "deep", nested(100_000))
@@ -313,7 +320,7 @@ def change_weights(mutants, name):
     mutants.content("model.safetensors", "zip", b"PK\x03\x04" + bytes(100))
     mutants.content("model.safetensors", "code", b"import os; os.system('true')")
     mutants.add("model.safetensors: of a terabyte", lambda f: grow(f, 2**40), sealed=False)
-    mutants.add("model.safetensors: of a gigabyte", lambda f: grow(f, 2**30 - 1), sealed=True)
+    mutants.add("model.safetensors: of 256 MB", lambda f: grow(f, 2**28))
     mutants.add("model.safetensors: pickle", pickled)
     mutants.add("pickle beside", lambda f: pickled_beside(f, "pytorch_model.bin"), "same")
     for other in ("pytorch_model.bin", "model.pt", "model.pkl"):
@@ -370,7 +377,7 @@ PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 def change_vocab_json(mutants):
     """The vocabulary of the toy tokenizer, a list of pieces."""
     lists = [[], PIECES, PIECES[1:], [*PIECES, 5], [*PIECES, "a", "a"], [*PIECES, ""], [*PIECES, ["a"]], {"a": 1}, 5]
-    for number, pieces in enumerate([*lists, [*PIECES, "a"], [*PIECES, *map(str, range(10**6))]]):
+    for number, pieces in enumerate([*lists, [*PIECES, "a"], [*PIECES, *map(str, range(300_000))]]):
         mutants.add(f"vocab.json: {number}", lambda f, pieces=pieces: write(f, "vocab.json", pieces))
     mutants.content("vocab.json", "deep", nested(200_000))
     mutants.content("vocab.json", "surrogate", b'["[PAD]", "\\ud800"]')
@@ -564,8 +571,17 @@ def bert_mutants(folder, toy):
         mutants.replace("config.json", [key], values, "same")
     checkpoint = ["/etc", "../..", "evil/repository", "package:os"]
     mutants.replace("config.json", ["pegboard", "tokenizer", "options", "pretrained"], checkpoint, "same")
+    mutants.add("fewer embeddings than tokens", fewer_embeddings)
+    mutants.add("numbers too large to go on with", rewrite(lambda weights: [t.fill_(3e38) for t in weights.values()]))
     mutants.add("encoder from elsewhere", elsewhere, "same")
     return genuine, mutants
+
+
+def fewer_embeddings(folder):
+    name = "bert.embeddings.word_embeddings.weight"
+    rewrite(lambda weights: weights.update({name: weights[name][:-1].clone()}))(folder)
+    set_at(folder, "config.json", ["vocab_size"], read(folder, "config.json")["vocab_size"] - 1)
+    set_at(folder, "config.json", ["pad_token_id"], 0)
 
 
 def elsewhere(folder):
@@ -624,6 +640,7 @@ def printable(text):
     return all(character.isprintable() or character == "\n" for character in text)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the worker measures as POSIX systems do")
 @pytest.mark.parametrize(("make", "least"), [(toy_mutants, 200), (library_mutants, 60), (bert_mutants, 70)])
 def test_nothing_but_data(make, least, toy, tmp_path):
@@ -650,3 +667,21 @@ def test_nothing_but_data(make, least, toy, tmp_path):
     counted = Counter(result["outcome"] for result in results.values())
     assert not problems, "\n".join([f"{len(problems)} of {len(names)}, {counted}", *map(str, problems.items())])
     assert not list(tmp_path.rglob("executed"))
+
+
+@pytest.mark.parametrize("name", ["char", "word", "wordpiece", "bpe", "unigram"])
+def test_every_tokenizer_refuses_a_hostile_file(name, tmp_path):
+    """What is above for whole models, for the file alone: all that is taken from it is a vocabulary."""
+    needs("pegboard_subword" if name in ("bpe", "unigram") else f"pegboard_{name}")
+    tokenizer = pegboard.build_tokenizer(name, min_frequency=1, vocab_size=400)
+    tokenizer.train(["glad day number 3", "tired mad rainy happy"])
+    mutants = Mutants()
+    change_tokenizer_json(mutants)
+    for label, (change, _, _) in mutants.listed.items():
+        tokenizer.save(tmp_path)
+        type(tokenizer).load(tmp_path, tokenizer.options)
+        change(tmp_path)
+        faulthandler.dump_traceback_later(10, exit=True)
+        with pytest.raises(pegboard.ArtifactError):
+            pytest.fail(f"{label}: {type(tokenizer).load(tmp_path, tokenizer.options)}")
+        faulthandler.cancel_dump_traceback_later()

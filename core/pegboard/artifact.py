@@ -46,6 +46,7 @@ _MANIFEST_BYTES, _CONFIG_BYTES, _JSON_BYTES = 2**20, 2**24, 2**27
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[A-Za-z0-9.+!_-]{0,100}")
 _FILE_NAME = re.compile(r"\w[\w.-]{0,199}")
+_STEERS_TERMINALS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x90\x9b-\x9f]")
 _PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 _AGAIN = "copy the model again, or train it again"
 
@@ -193,7 +194,7 @@ def _saved_options(
     except RecipeError as error:
         raise ArtifactError(
             f"{who} does not know the saved options: {shortened(error.what)}",
-            where=f"{folder}/{_CONFIG}, {error.where}",
+            where=f"{folder}/{_CONFIG}, {shortened(str(error.where))}",
             hint=hint,
         ) from None
 
@@ -312,6 +313,8 @@ def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     names: list[Any] = [named.get(str(i)) for i in range(len(named))] if isinstance(named, dict) else []
     if len(names) < 2 or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ArtifactError("has no usable id2label", where=f"{folder}/{_CONFIG}")
+    if any(_STEERS_TERMINALS.search(name) for name in names):
+        raise ArtifactError("has a label with control characters", where=f"{folder}/{_CONFIG}")
     return tuple(names)
 
 
