@@ -21,7 +21,10 @@ _HEADER_BYTES = 16 * 2**20
 _DIMENSIONS = 16
 _FLOATS = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 _ITEM_BYTES = {**_FLOATS, "I8": 1, "U8": 1, "BOOL": 1, "I16": 2, "U16": 2, "I32": 4, "U32": 4, "I64": 8, "U64": 8}
-_TORCH_NAMES = {"int8": "I8", "uint8": "U8", "bool": "BOOL", "int16": "I16", "int32": "I32", "int64": "I64"}
+_TORCH_NAMES = {
+    "bool": "BOOL",
+    **{f"{sign}int{bits}": f"{sign or 'I'}{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
 _SLACK = 2**16
 _HINT = "copy the model again, or train it again"
 
