@@ -171,9 +171,11 @@ def test_lower_layers_move_less(run: Any, tiny: Any) -> None:
     assert moved["encoder.embedding.weight"] == pytest.approx(0.00003, rel=0.01)
 
 
-def test_layer_decay_needs_layers(run: Any, tiny: Any) -> None:
-    with pytest.raises(RecipeError, match=r"trainer\.layer_decay: the model has a single layer[\s\S]*layers\(\)"):
-        tiny.fit(run, layer_decay=0.9, freeze=("embedding", "norm"))
+@pytest.mark.parametrize("option", [{"layer_decay": 0.9}, {"unfreeze_every": 1}])
+def test_what_treats_layers_unlike_needs_several(run: Any, tiny: Any, option: dict[str, Any]) -> None:
+    where = rf"trainer\.{next(iter(option))}"
+    with pytest.raises(RecipeError, match=rf"{where}: the model has a single layer[\s\S]*layers\(\)"):
+        tiny.fit(run, **option, freeze=("embedding", "norm"))
 
 
 def test_parts_can_be_frozen(run: Any, tiny: Any) -> None:

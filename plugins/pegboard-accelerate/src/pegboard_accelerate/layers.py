@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pegboard import RecipeError, one_of
 from torch import nn
 
-__all__ = ["Layer", "Thawing", "frozen_parts", "layers_of"]
+__all__ = ["Layer", "Thawing", "check_several", "frozen_parts", "layers_of"]
 
 Layer = list[nn.Parameter]
 
@@ -50,6 +50,16 @@ def _parts(module: nn.Module, *, top: bool = False) -> list[Layer]:
     found = {id(parameter) for part in parts for parameter in part}
     rest = [parameter for parameter in module.parameters() if id(parameter) not in found]
     return [rest + parts[0], *parts[1:]] if parts else [rest]
+
+
+def check_several(layers: Sequence[Layer], option: str) -> None:
+    """Raise a RecipeError if there is but one layer, where an option treats layers unlike."""
+    if len(layers) == 1:
+        raise RecipeError(
+            "the model has a single layer that learns",
+            where=f"trainer.{option}",
+            hint="leave it out, or give the encoder a method layers() that returns its modules from input to output",
+        )
 
 
 @contextmanager
@@ -94,9 +104,14 @@ class Thawing:
         every: epochs after which one more layer learns; `None` = all learn from the start.
         gradients_of_all: keep computing the gradients of what does not learn yet, and throw them away: several
             processes that share their gradients can't change which ones there are.
+
+    Raises:
+        RecipeError: there is but one layer.
     """
 
     def __init__(self, layers: Sequence[Layer], every: int | None, *, gradients_of_all: bool = False) -> None:
+        if every is not None:
+            check_several(layers, "unfreeze_every")
         self._layers, self._every, self._gradients_of_all = layers, every, gradients_of_all
         self._waiting: Layer = []
 

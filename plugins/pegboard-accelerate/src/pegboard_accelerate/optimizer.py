@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from pegboard import RecipeError
 
-from pegboard_accelerate.layers import Layer
+from pegboard_accelerate.layers import Layer, check_several
 
 __all__ = ["make_optimizer"]
 
@@ -30,15 +30,15 @@ def make_optimizer(
         RecipeError: all parameters are frozen, or there is but one layer to set rates apart in.
     """
     if not layers:
-        raise RecipeError("the model has nothing to learn: all its parameters are frozen", where="encoder")
+        raise RecipeError(
+            "the model has nothing to learn: all its parameters are frozen",
+            where="encoder",
+            hint="trainer.freeze must leave something, at least head",
+        )
     if layer_decay == 1.0:
         layers = [[parameter for layer in layers for parameter in layer]]
-    elif len(layers) == 1:
-        raise RecipeError(
-            "the model has a single layer that learns",
-            where="trainer.layer_decay",
-            hint="leave it out, or give the encoder a method layers() that returns its modules from input to output",
-        )
+    else:
+        check_several(layers, "layer_decay")
     groups = []
     for depth, layer in enumerate(reversed(layers)):
         share = layer_decay**depth
