@@ -338,3 +338,8 @@ def test_texts_of_a_file_are_streamed_from_the_cache_not_held(tmp_path):
     assert list(Texts.of_dataset(loaded)) == loaded["text"][:]
     for changed in (loaded.select([1, 0]), loaded.rename_columns({"text": "label", "label": "text"}), loaded.skip(1)):
         assert _own_file(changed) is None
+
+
+def test_texts_without_labels_can_not_be_trained_on():
+    with pytest.raises(DataError, match=r"the texts have no labels\n.*pegboard tokenize"):
+        load({"train": datasets.Dataset.from_dict({"text": ["a", "b"]})})

@@ -123,6 +123,9 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
     Raises:
         DataError: a split lacks a column, its labels are no ClassLabel, or the splits disagree.
     """
+    if all(split.column_names == ["text"] for split in loaded.values()):
+        hint = "to train and to evaluate each text needs a label; `pegboard tokenize` takes texts alone"
+        raise DataError("the texts have no labels", where=who, hint=hint)
     named: dict[str, list[str]] = {}
     for name, split in loaded.items():
         for column in ("text", "label"):
