@@ -254,5 +254,5 @@ def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> s
     digest = hashlib.sha256(json.dumps(names).encode())
     for name, split in splits.items():
         digest.update(f"\n{name} {len(split)} {split.texts.fingerprint()}\n".encode())
-        digest.update(split.labels.tobytes())
+        digest.update(np.ascontiguousarray(split.labels).data)
     return f"sha256:{digest.hexdigest()}"

@@ -56,14 +56,16 @@ def open_ids(file: Path) -> StoredIds:
     """The ids that `write_ids` wrote, as views of the memory-mapped file: nothing is read before it is used."""
     mapped = pa.memory_map(str(file)).read_buffer()
     whole = np.frombuffer(mapped, np.int32, len(mapped) // 4)
-    starts, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    with pa.ipc.open_stream(mapped) as batches:
-        for batch in batches:
-            ids = batch.column(0)
-            offsets = ids.offsets.to_numpy()
-            values = ids.values.buffers()[1]
-            # Arrow aligns its buffers, so every block's values lie at a whole number of int32 from the file's start.
-            first = (values.address - mapped.address) // 4 if values is not None else 0
-            starts.append(offsets[:-1] + first)
-            lengths.append(np.diff(offsets))
-    return StoredIds(whole, np.concatenate(starts), np.concatenate(lengths))
+    with pa.ipc.open_stream(mapped) as stream:
+        blocks = [batch.column(0) for batch in stream]
+    starts, lengths = np.empty((2, sum(map(len, blocks))), np.int64)
+    row = 0
+    for ids in blocks:
+        offsets = ids.offsets.to_numpy()
+        values = ids.values.buffers()[1]
+        # Arrow aligns its buffers, so every block's values lie at a whole number of int32 from the file's start.
+        first = (values.address - mapped.address) // 4 if values is not None else 0
+        np.add(offsets[:-1], first, out=starts[row : row + len(ids)])
+        np.subtract(offsets[1:], offsets[:-1], out=lengths[row : row + len(ids)])
+        row += len(ids)
+    return StoredIds(whole, starts, lengths)

@@ -519,7 +519,7 @@ def test_damaged_character_maps_do_no_harm(tmp_path: Path) -> None:
 
 
 GOOD_PATTERNS = [
-    *_GPT_PATTERNS,
+    *sorted(_GPT_PATTERNS),
     r" {2,}",
     r"\s+",
     r" ?[^(\s|[.,!?…。，、।۔،])]+",
