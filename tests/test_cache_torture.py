@@ -18,7 +18,7 @@ from pegboard.cache import Cache
 from pegboard.console import Console
 from pegboard.options import check_options
 from pegboard.pipeline.data import load_data
-from pegboard.pipeline.tokens import encode_split, prepare_tokenizer
+from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
 from pegboard.plugins.registry import Registry
 from pegboard.recipe import Choice, resolve_dataset
 
@@ -65,8 +65,8 @@ def encoded(file, cache, name="word", plugins=(), settings=None, **options):
     choice = Choice(component, check_options(registry.options_of(component), options, table="tokenizer"))
     tokenizer = prepare_tokenizer(choice, registry, data.splits["train"].texts, cache)
     result = {"size": tokenizer.vocab_size}
-    for split, rows in data.splits.items():
-        ids = encode_split(choice, registry, tokenizer, rows, cache)
+    encoded_splits = encode_splits(choice, registry, tokenizer, data.splits.values(), cache)
+    for split, ids in zip(data.splits, encoded_splits, strict=True):
         batch = ids.collate(np.arange(len(ids)))
         result[split] = [batch["input_ids"].tolist(), batch["attention_mask"].tolist(), batch["labels"].tolist()]
     return result

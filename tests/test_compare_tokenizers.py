@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pegboard.pipeline.tokens import new_tokenizer
 from pegboard.plugins.registry import Registry
 from pegboard.text.texts import Texts
 from pegboard.tokenizing.choose import choose_tokenizers, parse_tokenizer
 from pegboard.tokenizing.compare import sample_sentences
-from pegboard.tokenizing.measure import Speed, measure, new_tokenizer
+from pegboard.tokenizing.measure import Speed, measure
 from pegboard.tokenizing.words import count_words
 
 TOY = str(Path(__file__).with_name("toy_plugin.py"))

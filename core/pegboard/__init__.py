@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pegboard.run import Run
     from pegboard.specs import ComponentSpec, SameAs
     from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
+    from pegboard.text.merging import merge_frequent_pairs
     from pegboard.text.pieces import PieceTokenizer
     from pegboard.text.vocabulary import count_pieces, most_frequent
     from pegboard.tokenizing.api import compare_tokenizers, show_tokens, tokenize
@@ -74,6 +75,7 @@ _HOMES = {
     "pegboard.run": ("Run",),
     "pegboard.specs": ("ComponentSpec", "SameAs"),
     "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
+    "pegboard.text.merging": ("merge_frequent_pairs",),
     "pegboard.text.pieces": ("PieceTokenizer",),
     "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),
     "pegboard.tokenizing.api": ("compare_tokenizers", "show_tokens", "tokenize"),
@@ -126,6 +128,7 @@ __all__ = [
     "library_normalizer",
     "load",
     "load_dataset",
+    "merge_frequent_pairs",
     "most_frequent",
     "one_of",
     "read_backend",

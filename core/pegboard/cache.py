@@ -21,7 +21,7 @@ from typing import Any
 
 from pegboard.console import Console, silent
 from pegboard.errors import UsageError
-from pegboard.files import cannot_write
+from pegboard.files import cannot_write, remove
 from pegboard.plugins.code import code_version
 
 __all__ = ["Cache", "Entry", "cache_folder", "checksum", "without_cache"]
@@ -168,8 +168,9 @@ class Cache:
                 continue
             with self._locked(place.name.strip(".").removesuffix(_PARTIAL), wait=False) as free:
                 if free:
-                    removed, freed = removed + 1, freed + _size(place)
-                    _remove(place)
+                    size = _size(place)
+                    remove(place)
+                    removed, freed = removed + 1, freed + size
         return removed, freed
 
     @contextmanager

@@ -186,7 +186,7 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[object, float]:
     from pegboard import Cache
     from pegboard.options import check_options
     from pegboard.pipeline.data import load_data
-    from pegboard.pipeline.tokens import encode_split
+    from pegboard.pipeline.tokens import encode_splits
     from pegboard.plugins.registry import Registry
     from pegboard.recipe import Choice, resolve_dataset
     from pegboard.text.stored import open_ids
@@ -204,7 +204,7 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[object, float]:
 
     start = time.perf_counter()
     data = load_data(dataset, registry, cut=False, labelled=False)
-    encoded = encode_split(Choice(component, options), registry, tokenizer, data.splits["train"], Cache.open())
+    [encoded] = encode_splits(Choice(component, options), registry, tokenizer, data.splits.values(), Cache.open())
     seconds = time.perf_counter() - start
     [file] = Path(os.environ["PEGBOARD_CACHE"]).glob("tokens/*/*.arrow")
     assert len(encoded) == len(data.splits["train"])

@@ -17,7 +17,7 @@ from pegboard.console import Console, silent
 from pegboard.errors import DataError, UsageError, one_of
 from pegboard.files import atomic_write, cannot_write
 from pegboard.pipeline.data import SPLITS, LabelledData, LabelledSplit, load_data
-from pegboard.pipeline.tokens import encode_split
+from pegboard.pipeline.tokens import encode_splits
 from pegboard.recipe import resolve_dataset, set_value
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def evaluate_and_finish(run: RunContext, data: LabelledData, figures: Mapping[st
     """Load what was saved, measure that, and write predictions and `metrics.json`, which marks the run complete."""
     classifier = Classifier.from_folder(run.folder / "model", run.registry)
     cache, choice = Cache.open(run.console), run.recipe["tokenizer"]
+    measured = {split: data.splits[split] for split in ("validation", "test")}
+    encoded = encode_splits(choice, run.registry, classifier.tokenizer, measured.values(), cache, run.console)
     metrics: dict[str, Any] = {}
-    for split in ("validation", "test"):
-        rows = data.splits[split]
-        encoded = encode_split(choice, run.registry, classifier.tokenizer, rows, cache, run.console)
-        metrics[split], probability = classifier.evaluate(rows, encoded)
+    for (split, rows), ids in zip(measured.items(), encoded, strict=True):
+        metrics[split], probability = classifier.evaluate(rows, ids)
         file = run.folder / "predictions" / f"{split}.parquet"
-        write_predictions(file, data.splits[split], probability, data.label_names)
+        write_predictions(file, rows, probability, data.label_names)
     metrics["train"] = dict(figures)
     atomic_write(run.folder / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
     shutil.rmtree(run.checkpoints, ignore_errors=True)

@@ -15,7 +15,7 @@ from pegboard.contracts.trainer import Trainer
 from pegboard.errors import RecipeError, RunError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.model import build_network, seed_everything
-from pegboard.pipeline.tokens import encode_split, prepare_tokenizer
+from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
 from pegboard.recipe import Recipe
 from pegboard.tasks.classify import ClassificationData, balancing_weights
 
@@ -47,10 +47,8 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
     """
     cache, choice = Cache.open(console), recipe["tokenizer"]
     tokenizer = prepare_tokenizer(choice, registry, data.splits["train"].texts, cache, console)
-    train, validation = (
-        encode_split(choice, registry, tokenizer, data.splits[split], cache, console)
-        for split in ("train", "validation")
-    )
+    splits = [data.splits[split] for split in ("train", "validation")]
+    train, validation = encode_splits(choice, registry, tokenizer, splits, cache, console)
     if recipe.task.sampling == "balanced" and train.labels is not None:
         train.sampling_weights = balancing_weights(train.labels)
     encoded = ClassificationData(train, validation, data.label_names)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,22 @@ if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
     from pegboard.text.texts import Texts
 
-__all__ = ["encode_split", "prepare_tokenizer"]
+__all__ = ["encode_splits", "new_tokenizer", "prepare_tokenizer"]
 
 _IDS = "input_ids.arrow"
+
+
+def new_tokenizer(choice: Choice, registry: Registry) -> Tokenizer:
+    """The chosen tokenizer, not trained.
+
+    Raises:
+        ComponentError: the plugin is broken, or its factory gave something else than a tokenizer.
+    """
+    with blaming(choice.component):
+        tokenizer: Any = registry.factory_of(choice.component)(choice.options)
+        if not isinstance(tokenizer, Tokenizer):
+            raise TypeError(f"the factory gave a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
+    return tokenizer
 
 
 def prepare_tokenizer(
@@ -46,14 +60,11 @@ def prepare_tokenizer(
         ComponentError: the plugin is broken, or its factory gave something else than a tokenizer.
         DataError: the texts hold nothing to learn from.
     """
-    factory: Any = registry.factory_of(choice.component)
-    with blaming(choice.component):
-        tokenizer = factory(choice.options)
-        if not isinstance(tokenizer, Tokenizer):
-            raise TypeError(f"the factory gave a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
-        if not tokenizer.trained:
+    tokenizer = new_tokenizer(choice, registry)
+    if not tokenizer.trained:
+        with blaming(choice.component):
             tokenizer.train(texts)
-            return tokenizer
+        return tokenizer
 
     def train(folder: Path) -> None:
         with blaming(choice.component), console.progress("training the tokenizer", len(texts)) as progress:
@@ -62,7 +73,7 @@ def prepare_tokenizer(
 
     key = {**_identity(choice), "texts": texts.fingerprint()}
     what = f"{choice.component.name} trained on {len(texts):,} texts"
-    folder = cache.folder("tokenizer", key, what, train, code=factory)
+    folder = cache.folder("tokenizer", key, what, train, code=registry.factory_of(choice.component))
     with blaming(choice.component, doing="to load what it saved"):
         loaded = type(tokenizer).load(folder, choice.options)
         if not isinstance(loaded, Tokenizer):
@@ -70,46 +81,50 @@ def prepare_tokenizer(
     return loaded
 
 
-def encode_split(
+def encode_splits(
     choice: Choice,
     registry: Registry,
     tokenizer: Tokenizer,
-    split: LabelledSplit,
+    splits: Iterable[LabelledSplit],
     cache: Cache,
     console: Console = silent,
-) -> EncodedSplit:
-    """The split as ids, with its labels; the ids are memory-mapped from the cache, encoded now if they are not there.
+) -> Iterator[EncodedSplit]:
+    """Splits as ids, with their labels, one after another; the ids are memory-mapped from the cache.
+
+    What is not in the cache is encoded when its turn comes.
 
     Args:
         choice: the tokenizer component and its options.
         registry: the installed components.
         tokenizer: the trained tokenizer.
-        split: texts and labels.
+        splits: texts and labels.
         cache: where ids are kept.
         console: shows progress.
 
     Raises:
         ComponentError: the tokenizer breaks its contract, which an embedding would only notice as a bad index.
     """
-
-    def encode(folder: Path) -> None:
-        with (
-            blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"),
-            console.progress("encoding", len(split)) as progress,
-        ):
-            texts = split.texts.watched(progress.advance)
-            write_ids(folder / _IDS, _checked(tokenizer.encode_blocks(texts.blocks()), tokenizer, len(split)))
-
     with blaming(choice.component, doing="to save"), tempfile.TemporaryDirectory() as saved:
         tokenizer.save(Path(saved))
         files = {file.name: checksum(file) for file in sorted(Path(saved).rglob("*")) if file.is_file()}
-    key = {**_identity(choice), "files": files, "texts": split.texts.fingerprint()}
-    what = f"{len(split):,} texts by {choice.component.name}"
-    folder = cache.folder("tokens", key, what, encode, code=registry.factory_of(choice.component))
-    ids = open_ids(folder / _IDS)
-    if len(ids.lengths) != len(split):
-        raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
-    return EncodedSplit(ids, split.labels, tokenizer.pad_id)
+    code = registry.factory_of(choice.component)
+    for split in splits:
+        key = {**_identity(choice), "files": files, "texts": split.texts.fingerprint()}
+        what = f"{len(split):,} texts by {choice.component.name}"
+        folder = cache.folder("tokens", key, what, partial(_encode, choice, tokenizer, split, console), code=code)
+        ids = open_ids(folder / _IDS)
+        if len(ids.lengths) != len(split):
+            raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
+        yield EncodedSplit(ids, split.labels, tokenizer.pad_id)
+
+
+def _encode(choice: Choice, tokenizer: Tokenizer, split: LabelledSplit, console: Console, folder: Path) -> None:
+    with (
+        blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"),
+        console.progress("encoding", len(split)) as progress,
+    ):
+        texts = split.texts.watched(progress.advance)
+        write_ids(folder / _IDS, _checked(tokenizer.encode_blocks(texts.blocks()), tokenizer, len(split)))
 
 
 def _identity(choice: Choice) -> dict[str, Any]:

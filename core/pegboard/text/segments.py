@@ -139,17 +139,10 @@ def blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[pa.Lar
     """
     from pegboard.text.texts import Texts
 
-    if isinstance(texts, Texts):
-        yield from texts.blocks(_BLOCK_BYTES)
-        return
-    array = as_arrow(texts)
-    offsets = offsets_of(array)
-    start = 0
-    while start < len(array):
-        end = int(np.searchsorted(offsets, offsets[start] + _BLOCK_BYTES, side="right")) - 1
-        end = min(max(end, start + 1), len(array))
-        yield array[start:end]
-        start = end
+    if not isinstance(texts, Texts):
+        array = as_arrow(texts)
+        texts = Texts(lambda: iter([array]), len(array))
+    yield from texts.blocks(_BLOCK_BYTES)
 
 
 def cut(texts: pa.LargeStringArray, where: Cut) -> Units:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
 from pegboard.errors import DataError
+from pegboard.pipeline.tokens import new_tokenizer
 from pegboard.text.texts import Texts
 from pegboard.tokenizing.choose import NamedTokenizer, each_that_works
-from pegboard.tokenizing.measure import TokenizerFigures, measure, new_tokenizer, train_timed
+from pegboard.tokenizing.measure import TokenizerFigures, measure, train_timed
 from pegboard.tokenizing.show import ShownTokens, show_texts
 from pegboard.tokenizing.words import Corpus, count_words
 

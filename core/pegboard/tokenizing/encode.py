@@ -19,7 +19,7 @@ from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.errors import UsageError
 from pegboard.files import atomic_folder
 from pegboard.pipeline.blame import blaming
-from pegboard.pipeline.tokens import encode_split, prepare_tokenizer
+from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
 from pegboard.tokenizing.data import train_split
 from pegboard.tokenizing.output import check_new_folder
 
@@ -158,15 +158,17 @@ def encode_data(
     seconds, trained = time.perf_counter() - start, watched.built > 0
     stored: dict[str, Path] = {}
     splits: dict[str, TokenizedSplit] = {}
+    encoded = encode_splits(choice, registry, tokenizer, data.splits.values(), watched, console)
     for name, split in data.splits.items():
         before, start = watched.built, time.perf_counter()
-        encoded = encode_split(choice, registry, tokenizer, split, watched, console)
+        rows = next(encoded)
+        needed = time.perf_counter() - start
         [stored[name]] = watched.last.glob("*.arrow")
         splits[name] = TokenizedSplit(
             rows=len(split),
-            tokens=int(encoded.lengths.sum()),
+            tokens=int(rows.lengths.sum()),
             bytes=_bytes_of(split.texts),
-            seconds=time.perf_counter() - start,
+            seconds=needed,
             from_cache=watched.built == before,
         )
     if save:

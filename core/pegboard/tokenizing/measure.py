@@ -27,7 +27,6 @@ from pegboard.text.texts import Texts
 from pegboard.tokenizing.words import Corpus
 
 if TYPE_CHECKING:
-    from pegboard.plugins.registry import Registry
     from pegboard.recipe import Choice
 
 __all__ = [
@@ -37,7 +36,6 @@ __all__ = [
     "encoded",
     "encoded_blocks",
     "measure",
-    "new_tokenizer",
     "train_timed",
     "without_limit",
 ]
@@ -120,19 +118,6 @@ class TokenizerFigures:
             "training": self.training.to_dict() if self.training else None,
             "encoding": self.encoding.to_dict(),
         }
-
-
-def new_tokenizer(choice: Choice, registry: Registry) -> Tokenizer:
-    """The chosen tokenizer, not trained.
-
-    Raises:
-        ComponentError: the plugin is broken, or its factory gave something else than a tokenizer.
-    """
-    with blaming(choice.component):
-        tokenizer: Any = registry.factory_of(choice.component)(choice.options)
-        if not isinstance(tokenizer, Tokenizer):
-            raise TypeError(f"the factory gave a {type(tokenizer).__name__}, not a pegboard.Tokenizer")
-    return tokenizer
 
 
 def train_timed(tokenizer: Tokenizer, choice: Choice, texts: Texts, size: int) -> Speed | None:

@@ -7,20 +7,16 @@ costs no more than once.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pegboard import SPECIAL_TOKENS, most_frequent
+from pegboard import SPECIAL_TOKENS, merge_frequent_pairs, most_frequent
 
 if TYPE_CHECKING:
     from pegboard_wordpiece.options import WordPieceOptions
 
 __all__ = ["learn_pieces"]
-
-Pair = tuple[int, int]
 
 
 def learn_pieces(words: Counter[str], options: WordPieceOptions) -> list[str]:
@@ -47,42 +43,14 @@ def learn_pieces(words: Counter[str], options: WordPieceOptions) -> list[str]:
         for piece in _characters(word):
             characters[piece] += times
     pieces = most_frequent(characters, options)
-    _merge_frequent(words, pieces, options.vocab_size - len(SPECIAL_TOKENS), options.min_frequency)
+    spelled, times = _spelled(words, {piece: i for i, piece in enumerate(pieces)})
+    size = options.vocab_size - len(SPECIAL_TOKENS)
+    merge_frequent_pairs(spelled, times, pieces, size=size, min_frequency=options.min_frequency, join=_joined)
     return pieces
 
 
-def _merge_frequent(words: Counter[str], pieces: list[str], size: int, min_frequency: int) -> None:
-    """Add merged pieces to `pieces` until there are `size`, or no pair is frequent enough."""
-    ids = {piece: i for i, piece in enumerate(pieces)}
-    spelled, times = _spelled(words, ids)
-    counts: defaultdict[Pair, int] = defaultdict(int)
-    holders: defaultdict[Pair, set[int]] = defaultdict(set)
-    for word, (symbols, n) in enumerate(zip(spelled, times, strict=True)):
-        for pair in pairwise(symbols):
-            counts[pair] += n
-            holders[pair].add(word)
-    queue = [(-n, pair) for pair, n in counts.items()]
-    heapify(queue)
-    while queue and len(pieces) < size:
-        negative, pair = heappop(queue)
-        if counts[pair] != -negative:  # it shrank since it was queued
-            if counts[pair] > 0:
-                heappush(queue, (-counts[pair], pair))
-            continue
-        if counts[pair] < min_frequency:
-            break
-        piece = pieces[pair[0]] + pieces[pair[1]].removeprefix("##")
-        if piece not in ids:  # two pairs can spell the same piece
-            ids[piece] = len(pieces)
-            pieces.append(piece)
-        grown: set[Pair] = set()
-        for word in holders.pop(pair):
-            for new in _merge(spelled[word], pair, ids[piece], counts, times[word]):
-                holders[new].add(word)
-                grown.add(new)
-        del counts[pair]
-        for new in grown:
-            heappush(queue, (-counts[new], new))
+def _joined(left: str, right: str) -> str:
+    return left + right.removeprefix("##")
 
 
 def _spelled(words: Counter[str], ids: Mapping[str, int]) -> tuple[list[list[int]], list[int]]:
@@ -94,28 +62,6 @@ def _spelled(words: Counter[str], ids: Mapping[str, int]) -> tuple[list[list[int
             spelled.append(symbols)
             times.append(n)
     return spelled, times
-
-
-def _merge(symbols: list[int], pair: Pair, merged: int, counts: defaultdict[Pair, int], n: int) -> list[Pair]:
-    """Replace each occurrence of `pair` in a word that occurs `n` times, from the left; gives the pairs this makes.
-
-    `counts` follows, except for the count of `pair` itself.
-    """
-    left, right = pair
-    made, i = [], 0
-    while i + 1 < len(symbols):
-        if symbols[i] == left and symbols[i + 1] == right:
-            symbols[i : i + 2] = [merged]
-            if i > 0:
-                counts[symbols[i - 1], left] -= n
-                made.append((symbols[i - 1], merged))
-            if i + 1 < len(symbols):
-                counts[right, symbols[i + 1]] -= n
-                made.append((merged, symbols[i + 1]))
-        i += 1
-    for new in made:
-        counts[new] += n
-    return made
 
 
 def _characters(word: str) -> list[str]:
