@@ -4,8 +4,8 @@ import numpy as np
 import pegboard
 import pyarrow as pa
 import pytest
-from pegboard.classifier import _BLOCK
 from pegboard.errors import ArtifactError, DataError
+from pegboard.pipeline.predict import BLOCK
 from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
 from pegboard.text.ragged import from_lists
 
@@ -105,7 +105,7 @@ class TestNoTexts:
             ("a\ud800", "character 1 is a lone surrogate"),
         ],
     )
-    @pytest.mark.parametrize("place", [0, 2, _BLOCK + 1])
+    @pytest.mark.parametrize("place", [0, 2, BLOCK + 1])
     def test_refused(self, classifier, wrong, message, place):
         with pytest.raises(DataError, match=message) as raised:
             classifier.predict(["glad"] * place + [wrong])
@@ -136,13 +136,13 @@ class TestStream:
         assert pulled == 0
         for blocks in (1, 2):
             texts, result = next(stream)
-            assert len(texts) == len(result) == _BLOCK
-            assert pulled == blocks * _BLOCK
+            assert len(texts) == len(result) == BLOCK
+            assert pulled == blocks * BLOCK
 
     def test_blocks_are_put_together_in_order(self, classifier):
-        texts = [f"{word} {i}" for i in range(_BLOCK) for word in ("glad", "mad")][: _BLOCK + 10]
+        texts = [f"{word} {i}" for i in range(BLOCK) for word in ("glad", "mad")][: BLOCK + 10]
         blocks = list(classifier.stream(texts))
-        assert [len(block) for block, _ in blocks] == [_BLOCK, 10]
+        assert [len(block) for block, _ in blocks] == [BLOCK, 10]
         assert [text for block, _ in blocks for text in block] == texts
         assert (np.concatenate([p for _, p in blocks]) == classifier.predict_proba(texts)).all()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.artifact import SavedModel, load_model
-from pegboard.pipeline.predict import best_device, predict_outputs
+from pegboard.pipeline.predict import best_device, in_blocks, predict_outputs
+from pegboard.precision import Comparison, PreciseNetwork
 from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
 from pegboard.text.ragged import concatenate
 from pegboard.text.segments import as_arrow
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from pegboard.pipeline.data import LabelledSplit
     from pegboard.plugins.registry import Registry
 
 __all__ = ["Classifier"]
-
-_BLOCK = 4096
 
 
 class Classifier:
@@ -32,6 +32,10 @@ class Classifier:
     Args:
         saved: a saved model.
         device: where to compute (default: a GPU if there is one).
+        precision: `f32`, `bf16`, `int8`, or `auto` for the fastest that suits.
+
+    Raises:
+        UsageError: the machine or the model can't compute in that precision.
 
     Example:
         >>> classifier = pegboard.load("runs/moods-word-rnn")
@@ -39,15 +43,35 @@ class Classifier:
         ['joy']
     """
 
-    def __init__(self, saved: SavedModel, device: Any = None) -> None:
+    def __init__(self, saved: SavedModel, device: Any = None, precision: str = "f32") -> None:
         self.label_names = saved.label_names
         self.tokenizer = saved.tokenizer
-        self._network = saved.network.to(device or best_device())
+        self._networks = PreciseNetwork(saved.network.to(device or best_device()), precision)
 
     @classmethod
-    def from_folder(cls, folder: Path, registry: Registry, device: Any = None) -> Classifier:
+    def from_folder(cls, folder: Path, registry: Registry, device: Any = None, precision: str = "f32") -> Classifier:
         """The classifier of a model folder; see `pegboard.load` for run folders."""
-        return cls(load_model(folder, registry), device)
+        return cls(load_model(folder, registry), device, precision)
+
+    @property
+    def precision(self) -> str:
+        """What it predicts in: `f32`, `bf16` or `int8`; `auto` is `f32` until 1,024 texts came at once."""
+        return self._networks.precision
+
+    @property
+    def compared(self) -> Comparison | None:
+        """How labels agreed with those of float32 on up to 1,024 of the texts; `None` in float32, or before them."""
+        return self._networks.compared
+
+    @property
+    def tried(self) -> dict[str, Comparison | str]:
+        """What `auto` found out about each precision: how it did, or why the model can't be predicted in it."""
+        return dict(self._networks.tried)
+
+    def described(self) -> dict[str, Any]:
+        """The precision, and the share of compared texts whose labels agree with those of float32, for a report."""
+        share = {} if self.compared is None else {"agreement": self.compared.agreement}
+        return {"precision": self.precision, **share}
 
     def predict(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> list[str]:
         """The most probable label of each text."""
@@ -65,16 +89,19 @@ class Classifier:
     def stream(
         self, texts: Iterable[str] | pa.Array | pa.ChunkedArray
     ) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-        """Blocks of a few thousand texts with their probabilities; memory stays flat for endless input.
+        """Blocks of up to 16,384 texts with their probabilities; memory stays flat for endless input.
+
+        A text that occurs several times in a block is predicted once.
 
         Raises:
             DataError: a text is missing or is not a Unicode string; `where` has its number.
         """
         first = 0
-        for block in _in_blocks(texts):
-            ids = self.tokenizer.encode_batch(as_arrow(block, first=first))
-            encoded = EncodedSplit(ids, None, self.tokenizer.pad_id)
-            yield block, probabilities(predict_outputs(self._network, encoded))
+        for block in in_blocks(texts):
+            distinct = as_arrow(block, first=first).dictionary_encode()
+            self._compare(len(distinct.dictionary), lambda: distinct.dictionary)  # noqa: B023 - used at once
+            result = probabilities(self._outputs(self._networks.network, self._encoded(distinct.dictionary)))
+            yield block, result[distinct.indices.to_numpy()]
             first += len(block)
 
     def evaluate(
@@ -89,15 +116,19 @@ class Classifier:
         if encoded is None:
             ids = concatenate(list(self.tokenizer.encode_blocks(split.texts.blocks())))
             encoded = EncodedSplit(ids, split.labels, self.tokenizer.pad_id)
-        logits = predict_outputs(self._network, encoded)
+        self._compare(len(split), split.texts.array)
+        logits = self._outputs(self._networks.network, encoded)
         return classification_report(logits, split.labels, self.label_names), probabilities(logits)
 
+    def _encoded(self, texts: pa.LargeStringArray) -> EncodedSplit:
+        return EncodedSplit(self.tokenizer.encode_batch(texts), None, self.tokenizer.pad_id)
 
-def _in_blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
-    if isinstance(texts, (pa.Array, pa.ChunkedArray)):
-        for start in range(0, len(texts), _BLOCK):
-            yield texts[start : start + _BLOCK].to_pylist()
-        return
-    iterator = iter(texts)
-    while block := list(islice(iterator, _BLOCK)):
-        yield block
+    def _outputs(self, network: nn.Module, encoded: EncodedSplit) -> npt.NDArray[np.float32]:
+        return predict_outputs(network, encoded)
+
+    def _compare(self, count: int, texts: Callable[[], pa.LargeStringArray]) -> None:
+        """Compare precisions on a sample of `count` texts, as far as that is still wanted."""
+        sample = self._networks.sample(count)
+        if len(sample):
+            encoded = self._encoded(texts().take(pa.array(sample)))
+            self._networks.compare(lambda network: self._outputs(network, encoded).argmax(axis=-1))

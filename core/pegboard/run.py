@@ -122,12 +122,12 @@ class Run:
         except pa.ArrowException as error:
             raise ArtifactError(f"can't be read: {error}", where=str(file)) from None
 
-    def classifier(self, registry: Registry | None = None) -> Classifier:
+    def classifier(self, registry: Registry | None = None, *, precision: str = "f32") -> Classifier:
         """The trained classifier; see `pegboard.load`."""
         from pegboard.classifier import Classifier
         from pegboard.plugins.registry import Registry
 
-        return Classifier.from_folder(self.model_folder, registry or self.registry or Registry())
+        return Classifier.from_folder(self.model_folder, registry or self.registry or Registry(), precision=precision)
 
 
 def run_recipe(

@@ -12,9 +12,20 @@ import click
 from pegboard.console import Console
 
 if TYPE_CHECKING:
+    from pegboard.classifier import Classifier
     from pegboard.plugins.registry import Registry
 
-__all__ = ["choice_options", "console", "no_cache_option", "open_registry", "plugin_option", "print_json", "table"]
+__all__ = [
+    "choice_options",
+    "console",
+    "no_cache_option",
+    "open_registry",
+    "plugin_option",
+    "precision_option",
+    "print_json",
+    "say_precision",
+    "table",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,6 +57,14 @@ def _forget_the_cache(context: click.Context, parameter: click.Parameter, given:
 
         context.call_on_close(without_cache())
 
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16", "int8", "auto"]),
+    default="f32",
+    show_default=True,
+    help="Numbers to compute in; auto is the fastest whose labels agree with those of f32.",
+)
 
 no_cache_option = click.option(
     "--no-cache",
@@ -93,6 +112,20 @@ def open_registry(files: Iterable[str] = ()) -> Registry:
     for problem in registry.problems():
         console().warn(problem)
     return registry
+
+
+def say_precision(wanted: str, classifier: Classifier) -> None:
+    """What was predicted in, and how labels agree with those of float32, where anything but float32 was asked for."""
+    if wanted == "f32":
+        return
+    if wanted == "auto" and not classifier.tried:
+        console().note("predicted in f32: auto compares precisions where 1,024 different texts or more come together")
+        return
+    for precision, found in classifier.tried.items():
+        speed = "" if isinstance(found, str) else f"{found.speedup:.1f} times as fast as f32, "
+        console().note(f"{precision}: {speed}{found}")
+    of_these = f"; {classifier.compared} that were compared" if classifier.compared else ""
+    console().note(f"predicted in {classifier.precision}{of_these}")
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pegboard.cli.common import open_registry, plugin_option
+from pegboard.cli.common import open_registry, plugin_option, precision_option, say_precision
 from pegboard.cli.lazy import Command
 from pegboard.errors import UsageError
 
@@ -23,6 +23,7 @@ __all__ = ["predict"]
 @click.option("--output", "output_file", metavar="FILE|-", help="Write .jsonl, .csv, .tsv or .parquet.")
 @click.option("--column", default="text", show_default=True, metavar="C", help="The column of the texts.")
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Only the K most probable labels.")
+@precision_option
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 def predict(
@@ -32,13 +33,14 @@ def predict(
     output_file: str | None,
     column: str,
     top: int | None,
+    precision: str,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Label texts with a trained classifier.
 
     RUN is a run folder or the model folder in it. Texts come as arguments, from a file, or (with --input -) one a
-    line from stdin; results keep their order.
+    line from stdin; results keep their order, and memory stays flat for files of any size.
     """
     from pegboard.api import load_with
     from pegboard.text.reading import read_texts
@@ -50,14 +52,17 @@ def predict(
         raise UsageError("--json writes to stdout, --output to a file", hint="leave one of them out")
     source: Any = texts or read_texts(input_file or "-", column)
     check_target(output_file or "-")
-    classifier = load_with(Path(run), plugins, open_registry)
+    classifier = load_with(Path(run), plugins, open_registry, precision=precision)
     if texts and output_file is None and not as_json:
         for text, row in zip(texts, classifier.predict_proba(texts), strict=True):
             click.echo(_for_a_person(text, row, classifier.label_names, top))
+        say_precision(precision, classifier)
         return
-    with writer_for(output_file or "-", classifier.label_names, top) as write:
+    described = dict if precision == "f32" else classifier.described
+    with writer_for(output_file or "-", classifier.label_names, top, described) as write:
         for block, probabilities in classifier.stream(source):
             write(block, probabilities)
+    say_precision(precision, classifier)
 
 
 def _for_a_person(text: str, probabilities: Any, names: Any, top: int | None) -> str:

@@ -52,6 +52,7 @@ def evaluate_run(
     *,
     split: str = "test",
     settings: Sequence[str] = (),
+    precision: str = "f32",
     console: Console = silent,
 ) -> tuple[str, dict[str, Any]]:
     """Measure a run's model.
@@ -62,14 +63,17 @@ def evaluate_run(
         dataset: a name, path or `hub:` reference; by default the data the run was trained with.
         split: which split; data of a single split are measured whole.
         settings: options of the data set, as `dataset.text_column=…`.
+        precision: in which numbers to predict; see `pegboard.load`.
         console: is told which rows were taken.
 
     Returns:
-        The name of the split that was measured, and its figures.
+        The name of the split that was measured, and its figures; with another precision than `f32` also that, as
+        `precision` and, where its labels were compared with those of `f32`, `agreement`.
 
     Raises:
         DataError: the data are unusable, or have a label that the model does not know.
-        UsageError: there is no such split, a setting is none of the data set's, or the run's own data have changed.
+        UsageError: there is no such split, a setting is none of the data set's, the run's own data have changed, or the
+            machine or the model can't compute in that precision.
     """
     if split not in SPLITS:
         raise UsageError(f"there is no split {split!r}", where="--split", hint=one_of(split, SPLITS))
@@ -92,9 +96,10 @@ def evaluate_run(
         raise UsageError(f"the data have no split {split!r}", hint=f"known: {', '.join(data.splits)}")
     if name != split:
         console.note(f"note: the data have one split only; all {len(data.splits[name]):,} rows are measured")
-    classifier = run.classifier(registry)
+    classifier = run.classifier(registry, precision=precision)
     rows = _with_labels_of(classifier, data, name)
-    return name, classifier.evaluate(rows)[0]
+    figures = classifier.evaluate(rows)[0]
+    return name, figures if precision == "f32" else {**figures, **classifier.described()}
 
 
 def write_predictions(

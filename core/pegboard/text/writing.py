@@ -20,6 +20,7 @@ __all__ = ["check_target", "writer_for"]
 
 Probabilities = npt.NDArray[np.float32]
 Write = Callable[[Sequence[str], Probabilities], None]
+Describe = Callable[[], dict[str, Any]]
 
 _KINDS = (".jsonl", ".csv", ".tsv", ".parquet")
 _DIGITS = 6
@@ -43,7 +44,9 @@ def check_target(target: str) -> None:
 
 
 @contextmanager
-def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Iterator[Write]:
+def writer_for(
+    target: str, names: Sequence[str], top: int | None = None, described: Describe = dict
+) -> Iterator[Write]:
     """A function that writes blocks of texts with their probabilities float32 [texts, labels].
 
     A file appears under its name when the block ends without an error; `-` writes JSON lines to stdout.
@@ -52,6 +55,7 @@ def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Ite
         target: a `.jsonl`, `.csv`, `.tsv` or `.parquet` file, or `-`.
         names: the labels' names.
         top: keep the probabilities of the most probable labels only.
+        described: what each JSON object says besides; asked once a block.
 
     Raises:
         UsageError: the suffix is not known, or the folder is not there.
@@ -59,7 +63,7 @@ def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Ite
     """
     check_target(target)
     if target == "-":
-        yield _json_lines(sys.stdout, names, top)
+        yield _json_lines(sys.stdout, names, top, described)
         sys.stdout.flush()
         return
     path = Path(target).expanduser()
@@ -71,21 +75,23 @@ def writer_for(target: str, names: Sequence[str], top: int | None = None) -> Ite
             return
         with beside.open("w", encoding="utf-8", newline="") as stream:
             if kind == ".jsonl":
-                yield _json_lines(stream, names, top)
+                yield _json_lines(stream, names, top, described)
             else:
                 yield _delimited(stream, names, top, "\t" if kind == ".tsv" else ",")
 
 
-def _json_lines(stream: TextIO, names: Sequence[str], top: int | None) -> Write:
+def _json_lines(stream: TextIO, names: Sequence[str], top: int | None, described: Describe) -> Write:
     escaped = "utf" not in (stream.encoding or "utf-8").lower()  # a terminal or pipe that can't hold every character
 
     def write(texts: Sequence[str], probabilities: Probabilities) -> None:
+        more = described()
         for text, row in zip(texts, probabilities, strict=True):
             order = _best(row, top)
             record = {
                 "text": text,
                 "prediction": names[order[0]],
                 "probabilities": {names[i]: round(float(row[i]), _DIGITS) for i in order},
+                **more,
             }
             stream.write(json.dumps(record, ensure_ascii=escaped) + "\n")
 

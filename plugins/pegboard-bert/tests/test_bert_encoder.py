@@ -91,13 +91,21 @@ def test_outputs_are_those_of_transformers(checkpoint: Path, vocab: VocabInfo) -
 
 
 @pytest.mark.parametrize("gpu", [False, True])
-@pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
-def test_padding_never_changes_a_result(
-    checkpoint: Path, vocab: VocabInfo, dtype: torch.dtype, gpu: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_kind_of_attention_follows_the_mode(
+    checkpoint: Path, vocab: VocabInfo, gpu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    encoder = encoder_of(checkpoint, vocab)
+    encoder = encoder_of(checkpoint, vocab).train()
     assert encoder.bert.config._attn_implementation == ("sdpa" if gpu else "eager")
+    assert encoder.eval().bert.config._attn_implementation == "sdpa"
+    assert not encoder.bert.training
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
+def test_padding_never_changes_a_result(checkpoint: Path, vocab: VocabInfo, dtype: torch.dtype, attention: str) -> None:
+    encoder = encoder_of(checkpoint, vocab)
+    encoder.bert.set_attn_implementation(attention)
     ids, mask = batch(9, 4, 1, 0, time=9)
     with torch.inference_mode():
         alone = [encoder(ids[i : i + 1, : max(1, n)], mask[i : i + 1, : max(1, n)]) for i, n in enumerate((9, 4, 1, 0))]

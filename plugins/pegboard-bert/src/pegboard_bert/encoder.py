@@ -93,6 +93,14 @@ class BertEncoder(nn.Module):
         self.hidden_size: int = self.bert.config.hidden_size
         self.max_length: int = self.bert.config.max_position_embeddings
 
+    def train(self, mode: bool = True) -> BertEncoder:
+        """Switch between training and prediction, and so the kind of attention."""
+        if hasattr(
+            self.bert, "set_attn_implementation"
+        ):  # older versions of transformers choose once, when it is built
+            self.bert.set_attn_implementation(_attention(training=mode))
+        return super().train(mode)
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> EncoderOutput:
         """States float [batch, time, hidden] and BERT's pooled vector float [batch, hidden].
 
@@ -176,11 +184,14 @@ def _config(entries: dict[str, Any]) -> BertConfig:
     if entries.get("is_decoder") or entries.get("add_cross_attention"):
         raise RecipeError("the checkpoint is a decoder, not an encoder", where=_WHERE)
     described = {name: entries[name] for name in _ARCHITECTURE if name in entries}
-    # Both kinds of attention give the same results; on a CPU the plain one trains faster.
-    attention = "sdpa" if torch.cuda.is_available() else "eager"
     with _readable():
-        config: BertConfig = BertConfig.from_dict(described, attn_implementation=attention)
+        config: BertConfig = BertConfig.from_dict(described, attn_implementation=_attention(training=True))
     return config
+
+
+def _attention(*, training: bool) -> str:
+    """Both kinds of attention give the same results; on a CPU the plain one trains faster and predicts slower."""
+    return "eager" if training and not torch.cuda.is_available() else "sdpa"
 
 
 def _built(config: BertConfig) -> BertModel:
