@@ -1,4 +1,4 @@
-"""Of a long text only the beginning is encoded: exactly as if it were encoded whole and cut then."""
+"""Of a long text only the ends are encoded that are kept: exactly as if it were encoded whole and cut then."""
 
 import re
 
@@ -6,6 +6,9 @@ import pegboard
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pegboard.text.encoding import UnitEncoder
+from pegboard.text.ragged import ends_kept
+from pegboard.text.segments import cut
 
 SCRIPTS = {
     "english": "The quick brown fox, it's said, jumps over the lazy dog. ",
@@ -63,3 +66,138 @@ def test_chinese_is_cut_without_a_space(tokenizers, monkeypatch):
         border = re.compile(tokenizers[name].border)
         text = SCRIPTS["chinese"] * 10
         assert len(list(border.finditer(text))) >= 20
+
+
+FRAMED = [("none", 0), ("cls_sep", 2)]
+
+
+class Dashes(pegboard.PieceTokenizer):
+    """The ten lines that an author writes."""
+
+    context_free = True
+
+    def split(self, text):
+        return [piece for piece in re.split(r"[-\s]+", text) if piece]
+
+
+def trained(name, **options):
+    options = {"min_frequency": 1, "vocab_size": 600, **options}
+    if name == "dashes":
+        tokenizer = Dashes(pegboard.TokenizerOptions(**options))
+    else:
+        tokenizer = pegboard.build_tokenizer(name, **options)
+    tokenizer.train(list(SCRIPTS.values()))
+    return tokenizer
+
+
+def expected(whole, choice, room, framed):
+    """What should be left of the ids of a whole text, without looking at how it is done."""
+    inner = whole[1:-1] if framed else whole
+    if len(inner) > room:
+        first = -(-room // 4)
+        ends = {"head": inner[:room], "tail": inner[-room:], "both": inner[:first] + inner[first - room :]}
+        inner = ends.get(choice, inner)
+    return [whole[0], *inner, whole[-1]] if framed else inner
+
+
+@pytest.mark.parametrize("choice", ["head", "tail", "both", "windows"])
+@pytest.mark.parametrize(("special", "framed"), FRAMED)
+@pytest.mark.parametrize("name", [*LIBRARY, "dashes"])
+def test_what_is_kept(name, special, framed, choice):
+    """Of long texts, of which only the ends are encoded, and of short ones; `max_length` counts special tokens."""
+    texts = [script * (150_000 // len(script)) for script in SCRIPTS.values()]
+    texts += [script * 3 for script in SCRIPTS.values()] + ["short", "", " "]
+    tokenizer = trained(name, max_length=50, special_tokens=special, long_texts=choice)
+    rows = trained(name, max_length=10**6, special_tokens=special).encode_batch(texts).to_pylist()
+    assert tokenizer.frame == (framed // 2, framed // 2)
+    assert tokenizer.encode_batch(texts).to_pylist() == [expected(row, choice, 50 - framed, framed) for row in rows]
+
+
+@pytest.mark.parametrize(("special", "framed"), FRAMED)
+@pytest.mark.parametrize("name", LIBRARY)
+def test_tail_is_what_the_library_keeps_on_the_right(name, special, framed, tmp_path):
+    tokenizer = trained(name, max_length=40, special_tokens=special, long_texts="tail")
+    tokenizer.save(tmp_path)
+    backend = pegboard.read_backend(tmp_path / "tokenizer.json")
+    assert backend.truncation["direction"] == "left"
+    texts = [script * times for script in SCRIPTS.values() for times in (1, 5, 3000)]
+    assert tokenizer.encode_batch(texts).to_pylist() == [backend.encode(text).ids for text in texts]
+    assert type(tokenizer).load(tmp_path, tokenizer.options).encode_batch(texts) == tokenizer.encode_batch(texts)
+
+
+def test_transformers_cuts_where_we_do(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = trained("wordpiece", max_length=20, special_tokens="cls_sep", long_texts="tail")
+    tokenizer.save(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    text = SCRIPTS["english"] * 5
+    assert theirs(text, truncation=True)["input_ids"] == tokenizer.encode_batch([text])[0].as_py()
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@settings(max_examples=100, deadline=None)
+@given(
+    text=ODD, size=st.sampled_from([4, 9, 30]), count=st.sampled_from([3, 8]), choice=st.sampled_from(["tail", "both"])
+)
+def test_the_end_alone_gives_the_last_ids(made, name, text, size, count, choice):
+    """Wherever the text is cut before it, however short the first attempt."""
+    whole = trained_once(made, name, max_length=10**6).encode_batch([text])[0].as_py()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pegboard.text.encoding._LONG_BYTES", size)
+        ids = trained_once(made, name, max_length=count, long_texts=choice).encode_batch([text, "a"])[0].as_py()
+    assert ids == expected(whole, choice, count, 0)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return {}
+
+
+def trained_once(made, name, **options):
+    key = (name, *options.items())
+    if key not in made:
+        made[key] = trained(name, **options)
+    return made[key]
+
+
+def test_only_the_ends_of_a_long_text_are_encoded():
+    """However long it is: the number of bytes that the tokenizer is given does not grow with it."""
+    seen = []
+
+    def encode(units, _):
+        seen.extend(units)
+        return [list(map(ord, unit.rstrip())) for unit in units]
+
+    for choice in ("head", "tail", "both"):
+        seen.clear()
+        encoder = UnitEncoder(
+            lambda block: cut(block, "after_space"), encode, 100, where="after_space", long_texts=choice
+        )
+        text = " ".join(map(str, range(400_000)))
+        [row] = encoder.encode([text]).to_pylist()
+        assert row == expected(list(map(ord, text.replace(" ", ""))), choice, 100, 0)
+        assert sum(map(len, seen)) < 300_000, choice
+
+
+def test_the_split_of_both_is_that_of_the_paper():
+    assert ends_kept("both", 510) == (128, 382)
+    assert [ends_kept("both", room) for room in (0, 1, 2, 4)] == [(0, 0), (1, 0), (1, 1), (1, 3)]
+
+
+def test_a_tokenizer_of_its_own_kind_says_what_it_does():
+    class Own(pegboard.Tokenizer):
+        vocab_size = 9
+        train = encode_batch = decode = tokens = save = load = None
+
+    assert Own(pegboard.TokenizerOptions()).long_texts == "head"
+    with pytest.raises(pegboard.RecipeError, match=r"tokenizer\.long_texts: Own does not know how to do 'tail'"):
+        Own(pegboard.TokenizerOptions(long_texts="tail"))
+
+
+@pytest.mark.parametrize(("special", "length"), [("none", 32), ("cls_sep", 34)])
+def test_windows_must_go_on(special, length):
+    given = {"long_texts": "windows", "special_tokens": special}
+    with pytest.raises(pegboard.RecipeError, match=r"window_overlap: windows of .* have no room for 32 of the window"):
+        pegboard.build_tokenizer("word", max_length=length, **given)
+    pegboard.build_tokenizer("word", max_length=length + 1, **given)
+    pegboard.build_tokenizer("word", max_length=length, long_texts="tail", special_tokens=special)

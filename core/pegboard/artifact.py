@@ -60,6 +60,7 @@ class SavedModel:
     tokenizer: Tokenizer
     network: ClassifierNetwork
     label_names: tuple[str, ...]
+    task: ClassifyOptions
     config: Mapping[str, Any]
 
 
@@ -122,7 +123,7 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
             hint=_mend(saved["tokenizer"]),
         )
     network = _load_network(encoder_choice, registry, vocab, len(labels), task, folder)
-    return SavedModel(tokenizer, network, labels, config)
+    return SavedModel(tokenizer, network, labels, task, config)
 
 
 def _config(recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import pyarrow as pa
 from pegboard.artifact import SavedModel, load_model
 from pegboard.pipeline.predict import best_device, in_blocks, predict_outputs
 from pegboard.precision import Comparison, PreciseNetwork
-from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
+from pegboard.tasks.classify import classification_report, probabilities
+from pegboard.tasks.windows import encoded_split, windows_of
 from pegboard.text.ragged import concatenate
 from pegboard.text.segments import as_arrow
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from pegboard.pipeline.data import LabelledSplit
     from pegboard.plugins.registry import Registry
+    from pegboard.tasks.classify import EncodedSplit
 
 __all__ = ["Classifier"]
 
@@ -47,6 +49,7 @@ class Classifier:
         self.label_names = saved.label_names
         self.tokenizer = saved.tokenizer
         self._networks = PreciseNetwork(saved.network.to(device or best_device()), precision)
+        self.windows = windows_of(saved.tokenizer, saved.task.window_pooling)
 
     @classmethod
     def from_folder(cls, folder: Path, registry: Registry, device: Any = None, precision: str = "f32") -> Classifier:
@@ -115,16 +118,17 @@ class Classifier:
         """
         if encoded is None:
             ids = concatenate(list(self.tokenizer.encode_blocks(split.texts.blocks())))
-            encoded = EncodedSplit(ids, split.labels, self.tokenizer.pad_id)
+            encoded = encoded_split(ids, split.labels, self.tokenizer.pad_id, self.windows)
         self._compare(len(split), split.texts.array)
         logits = self._outputs(self._networks.network, encoded)
         return classification_report(logits, split.labels, self.label_names), probabilities(logits)
 
     def _encoded(self, texts: pa.LargeStringArray) -> EncodedSplit:
-        return EncodedSplit(self.tokenizer.encode_batch(texts), None, self.tokenizer.pad_id)
+        return encoded_split(self.tokenizer.encode_batch(texts), None, self.tokenizer.pad_id, self.windows)
 
     def _outputs(self, network: nn.Module, encoded: EncodedSplit) -> npt.NDArray[np.float32]:
-        return predict_outputs(network, encoded)
+        """The outputs for the texts, not for their windows."""
+        return encoded.pooled(predict_outputs(network, encoded))
 
     def _compare(self, count: int, texts: Callable[[], pa.LargeStringArray]) -> None:
         """Compare precisions on a sample of `count` texts, as far as that is still wanted."""

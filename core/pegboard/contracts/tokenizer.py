@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pegboard.errors import DataError
+from pegboard.errors import DataError, RecipeError
 from pegboard.options import Options
 
 if TYPE_CHECKING:
@@ -38,13 +38,46 @@ class TokenizerOptions(Options):
     min_frequency: int = Field(1, ge=1)
     """how often a piece must occur in the training texts to enter the vocabulary"""
     max_length: int = Field(256, ge=3)
-    """the most tokens of a text, special tokens included; what is beyond is cut off"""
+    """the most tokens that the encoder is given at once, special tokens included"""
+    long_texts: Literal["head", "tail", "both", "windows"] = "head"
+    """what becomes of a text with more tokens: its beginning is kept (head), its end (tail), or both, a quarter of them
+    from the beginning and the rest from the end; or all of it, in overlapping windows whose predictions are pooled"""
+    window_overlap: int = Field(32, ge=0)
+    """tokens that a window shares with the one before it, which Hugging Face calls stride; only for windows"""
     lowercase: bool = True
     """fold to lower case before splitting"""
     normalization: Literal["none", "nfc", "nfd", "nfkc", "nfkd"] = "nfc"
     """Unicode normalization form applied first"""
     special_tokens: Literal["none", "cls_sep"] = "none"
     """cls_sep puts [CLS] before and [SEP] after each text, as BERT expects"""
+
+    @model_validator(mode="after")
+    def _windows_go_on(self) -> TokenizerOptions:
+        window_step(self, 2 if self.special_tokens == "cls_sep" else 0)
+        return self
+
+
+def window_step(options: Any, special: int) -> int:
+    """How many tokens further each window starts; 0 where the options ask for no windows.
+
+    Args:
+        options: those of a tokenizer.
+        special: the number of special tokens around each window.
+
+    Raises:
+        RecipeError: the windows overlap so much that none would get further.
+    """
+    if getattr(options, "long_texts", "head") != "windows":
+        return 0
+    room, overlap = options.max_length - special, getattr(options, "window_overlap", 0)
+    if overlap < room:
+        return int(room - overlap)
+    around = f" and {special} special ones" if special else ""
+    raise RecipeError(
+        f"windows of {options.max_length} tokens have no room for {overlap} of the window before{around}",
+        where="tokenizer.window_overlap",
+        hint=f"--set tokenizer.window_overlap={room // 4}, or a larger tokenizer.max_length",
+    )
 
 
 class VocabInfo:
@@ -76,7 +109,11 @@ class Tokenizer(ABC):
     pad_id: int = 0
     unk_id: int = 1
     max_length: int
+    long_texts: str = "head"
+    """what becomes of texts with more than `max_length` ids; see `TokenizerOptions`"""
 
+    long_text_choices: ClassVar[tuple[str, ...]] = ("head",)
+    """what it does where the option `long_texts` says so; the two bases do `head`, `tail`, `both` and `windows`"""
     trained: ClassVar[bool] = True
     """whether it learns from texts; a tokenizer that comes with its vocabulary does not"""
     decodes: ClassVar[bool] = True
@@ -87,6 +124,13 @@ class Tokenizer(ABC):
     def __init__(self, options: Any) -> None:
         self.options = options
         self.max_length = options.max_length
+        self.long_texts = getattr(options, "long_texts", "head")
+        if self.long_texts not in self.long_text_choices:
+            raise RecipeError(
+                f"{type(self).__name__} does not know how to do {self.long_texts!r}",
+                where="tokenizer.long_texts",
+                hint=f"it does {' and '.join(self.long_text_choices)}",
+            )
 
     @property
     @abstractmethod
@@ -104,6 +148,9 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
         """The ids of each text, `large_list<int32>`: truncated to `max_length`, with special tokens, not padded.
+
+        Where `long_texts` is `windows` nothing is truncated: the windows are cut from these ids, and each gets the
+        special tokens, of which `frame` tells the number.
 
         Raises:
             DataError: a text is missing or is not a Unicode string.
@@ -141,6 +188,11 @@ class Tokenizer(ABC):
         Raises:
             ArtifactError: a file is missing or damaged.
         """
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """How many of a text's ids are special tokens put before it, and after it."""
+        return 0, 0
 
     @property
     def vocab_info(self) -> VocabInfo:

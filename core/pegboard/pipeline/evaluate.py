@@ -33,7 +33,15 @@ def evaluate_and_finish(run: RunContext, data: LabelledData, figures: Mapping[st
     classifier = Classifier.from_folder(run.folder / "model", run.registry)
     cache, choice = Cache.open(run.console), run.recipe["tokenizer"]
     measured = {split: data.splits[split] for split in ("validation", "test")}
-    encoded = encode_splits(choice, run.registry, classifier.tokenizer, measured.values(), cache, run.console)
+    encoded = encode_splits(
+        choice,
+        run.registry,
+        classifier.tokenizer,
+        measured.values(),
+        cache,
+        run.console,
+        windows=classifier.windows,
+    )
     metrics: dict[str, Any] = {}
     for (split, rows), ids in zip(measured.items(), encoded, strict=True):
         metrics[split], probability = classifier.evaluate(rows, ids)

@@ -18,11 +18,13 @@ from pegboard.pipeline.model import build_network, seed_everything
 from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
 from pegboard.recipe import Recipe
 from pegboard.tasks.classify import ClassificationData, balancing_weights
+from pegboard.tasks.windows import windows_of
 
 if TYPE_CHECKING:
     from pegboard.pipeline.context import RunContext
-    from pegboard.pipeline.data import LabelledData
+    from pegboard.pipeline.data import LabelledData, LabelledSplit
     from pegboard.plugins.registry import Registry
+    from pegboard.tasks.classify import EncodedSplit
     from pegboard.tasks.network import ClassifierNetwork
 
 __all__ = ["Parts", "assemble", "fit"]
@@ -48,12 +50,13 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
     cache, choice = Cache.open(console), recipe["tokenizer"]
     tokenizer = prepare_tokenizer(choice, registry, data.splits["train"].texts, cache, console)
     splits = [data.splits[split] for split in ("train", "validation")]
-    train, validation = encode_splits(choice, registry, tokenizer, splits, cache, console)
+    windows = windows_of(tokenizer, recipe.task.window_pooling)
+    train, validation = encode_splits(choice, registry, tokenizer, splits, cache, console, windows=windows)
     if recipe.task.sampling == "balanced" and train.labels is not None:
-        train.sampling_weights = balancing_weights(train.labels)
+        train.sampling_weights = train.for_rows(balancing_weights(train.labels))
     encoded = ClassificationData(train, validation, data.label_names)
     console.note(
-        f"{len(encoded.train):,} training texts, {int(encoded.train.lengths.sum()):,} tokens, "
+        f"{len(splits[0]):,} training texts{_in_windows(train, splits[0])}, {int(train.lengths.sum()):,} tokens, "
         f"vocabulary {tokenizer.vocab_size:,}, {len(data.label_names)} labels"
     )
     seed_everything(recipe.seed)
@@ -77,6 +80,10 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
             hint="--set task.class_weights=balanced works with every trainer",
         )
     return Parts(tokenizer, network, trainer, encoded)
+
+
+def _in_windows(encoded: EncodedSplit, split: LabelledSplit) -> str:
+    return f" in {len(encoded):,} windows" if len(encoded) > len(split) else ""
 
 
 def fit(parts: Parts, run: RunContext) -> dict[str, Any]:

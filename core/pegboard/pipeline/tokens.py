@@ -18,6 +18,7 @@ from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.data import LabelledSplit
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
+from pegboard.tasks.windows import Windows, encoded_split
 from pegboard.text.stored import open_ids, write_ids
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def encode_splits(
     splits: Iterable[LabelledSplit],
     cache: Cache,
     console: Console = silent,
+    *,
+    windows: Windows | None = None,
 ) -> Iterator[EncodedSplit]:
     """Splits as ids, with their labels, one after another; the ids are memory-mapped from the cache.
 
@@ -100,6 +103,7 @@ def encode_splits(
         splits: texts and labels.
         cache: where ids are kept.
         console: shows progress.
+        windows: how long texts are cut into windows, if they are.
 
     Raises:
         ComponentError: the tokenizer breaks its contract, which an embedding would only notice as a bad index.
@@ -115,7 +119,7 @@ def encode_splits(
         ids = open_ids(folder / _IDS)
         if len(ids.lengths) != len(split):
             raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
-        yield EncodedSplit(ids, split.labels, tokenizer.pad_id)
+        yield encoded_split(ids, split.labels, tokenizer.pad_id, windows)
 
 
 def _encode(choice: Choice, tokenizer: Tokenizer, split: LabelledSplit, console: Console, folder: Path) -> None:
@@ -146,7 +150,7 @@ def _checked(blocks: Iterator[pa.LargeListArray], tokenizer: Tokenizer, count: i
         if low < 0 or high >= tokenizer.vocab_size:
             raise ValueError(f"it gave ids from {low} to {high}, but its vocab_size is {tokenizer.vocab_size}")
         lengths = block.value_lengths().to_numpy()
-        if int(np.max(lengths, initial=0)) > tokenizer.max_length:
+        if tokenizer.long_texts != "windows" and int(np.max(lengths, initial=0)) > tokenizer.max_length:
             raise ValueError(f"it gave {lengths.max()} ids for a text, but its max_length is {tokenizer.max_length}")
         rows += len(block)
         yield block

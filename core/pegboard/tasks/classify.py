@@ -25,8 +25,10 @@ class EncodedSplit:
 
     Args:
         input_ids: `large_list<int32>`, or ids that lie in a file.
-        labels: int64 [rows], or `None` for texts without labels.
+        labels: int64 [texts], or `None` for texts without labels.
         pad_id: the id that fills a batch.
+
+    Here each text is a row; in a `WindowedSplit` it is as many rows as it has windows.
 
     Attributes:
         lengths: tokens of each row, int64 [rows].
@@ -59,15 +61,27 @@ class EncodedSplit:
         time = max(1, int(lengths.max(initial=0)))
         mask = np.arange(time) < lengths[:, None]
         ids = np.full(mask.shape, self._pad_id, np.int64)
-        positions = self._starts[rows][:, None] + np.arange(time)
-        ids[mask] = self._values[positions[mask]]
+        ids[mask] = self._values[self._positions(rows, time)[mask]]
         batch = {
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
         }
         if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.labels[rows])
+            batch["labels"] = torch.from_numpy(self.for_rows(self.labels)[rows])
         return batch
+
+    def for_rows(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What each text has, for each row."""
+        return values
+
+    def pooled(self, outputs: Logits) -> Logits:
+        """The network's outputs for the rows, as outputs for the texts."""
+        return outputs
+
+    def _positions(self, rows: npt.NDArray[np.int64], time: int) -> npt.NDArray[np.int64]:
+        """Where the first `time` ids of each row lie, int64 [rows, time]; what is beyond its length is no id."""
+        positions: npt.NDArray[np.int64] = self._starts[rows][:, None] + np.arange(time)
+        return positions
 
 
 @dataclass(frozen=True)
@@ -79,9 +93,9 @@ class ClassificationData:
     label_names: Sequence[str]
 
     def metrics(self, outputs: Logits) -> dict[str, float]:
-        """Those figures of `classification_report` that are one number, of logits [rows, labels] for validation."""
+        """Those figures of `classification_report` that are one number, of logits for the rows of validation."""
         assert self.validation.labels is not None
-        report = classification_report(outputs, self.validation.labels, self.label_names)
+        report = classification_report(self.validation.pooled(outputs), self.validation.labels, self.label_names)
         return {name: report[name] for name in ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "loss")}
 
 

@@ -44,30 +44,39 @@ class ClassifierNetwork(nn.Module):
         self.focal_gamma = focal_gamma
         self.register_buffer("class_weights", class_weights, persistent=False)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> StepOutput:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> StepOutput:
         """Logits float [batch, labels], and the loss where `labels` int64 [batch] are given.
 
-        The loss is the cross-entropy, computed in float32.
+        The loss is the cross-entropy, computed in float32; `weights` float [batch] say how much each row counts.
         """
         pooled = self.encoder(input_ids, attention_mask).pooled
         logits = self.head(self.dropout(pooled)).float()
         if labels is None:
             zero = logits.new_zeros(())
             return StepOutput(logits, zero, zero)
-        weights: Any = self.class_weights
-        loss_sum = self._loss_sum(logits, labels, weights)
-        loss_weight = weights[labels].sum() if weights is not None else logits.new_tensor(float(len(labels)))
-        return StepOutput(logits, loss_sum, loss_weight)
+        losses, of_rows = self._losses(logits, labels)
+        if weights is not None:
+            losses, of_rows = losses * weights, of_rows * weights
+        return StepOutput(logits, losses.sum(), of_rows.sum())
 
-    def _loss_sum(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    def _losses(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each row, already weighted, and its weight, float [batch]."""
+        weights: Any = self.class_weights
+        of_rows = weights[labels] if weights is not None else torch.ones_like(logits[:, 0])
         smoothing = self.label_smoothing
-        if not self.focal_gamma:
-            return functional.cross_entropy(logits, labels, weight=weights, reduction="sum", label_smoothing=smoothing)
         losses = functional.cross_entropy(logits, labels, weight=weights, reduction="none", label_smoothing=smoothing)
+        if not self.focal_gamma:
+            return losses, of_rows
         log_probability = -functional.cross_entropy(logits, labels, reduction="none")
         # Never quite 0, where a power below 1 has an infinite slope.
         doubt = -torch.expm1(log_probability)
-        return (doubt.clamp(min=1e-6) ** self.focal_gamma * losses).sum()
+        return doubt.clamp(min=1e-6) ** self.focal_gamma * losses, of_rows
 
 
 def balanced_weights(labels: Tensor, count: int) -> Tensor:

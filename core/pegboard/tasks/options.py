@@ -26,6 +26,9 @@ class ClassifyOptions(Options):
     """how much of the target is spread evenly over all labels"""
     focal_gamma: float = Field(0.0, ge=0)
     """focal loss: rows whose label is probable already count less, the more so the larger it is; often 2; 0 = off"""
+    window_pooling: Literal["mean", "max"] = "mean"
+    """what the predictions for the windows of a long text become, where tokenizer.long_texts=windows: the mean of their
+    probabilities, or for each label the largest"""
 
     @model_validator(mode="after")
     def _balanced_once(self) -> ClassifyOptions:

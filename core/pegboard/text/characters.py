@@ -44,6 +44,7 @@ class CharacterEncoder:
         max_length: the most ids of a text, those before and after it included.
         before: ids put before each text.
         after: ids put after each text.
+        long_texts: what is kept of a text with more ids; see `UnitEncoder`.
     """
 
     def __init__(
@@ -56,12 +57,18 @@ class CharacterEncoder:
         *,
         before: Sequence[int] = (),
         after: Sequence[int] = (),
+        long_texts: str = "head",
     ) -> None:
         self._others = others
         self._normalize = normalize
         self._id_of = id_of
         self._marks = {token[0] for token in special_tokens}
-        self._wrapping: dict[str, Any] = {"max_length": max_length, "before": before, "after": after}
+        self._wrapping: dict[str, Any] = {
+            "max_length": max_length,
+            "before": before,
+            "after": after,
+            "long_texts": long_texts,
+        }
         self._table: npt.NDArray[np.int32] | None = None
 
     def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:

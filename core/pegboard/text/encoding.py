@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pegboard.text.ahead import read_ahead
 from pegboard.text.distinct import DistinctUnits, Keyed, grown, with_keys
-from pegboard.text.ragged import Ids, concatenate, from_lists, truncate_and_wrap, values_and_offsets
+from pegboard.text.ragged import Ids, concatenate, ends_kept, from_lists, truncate_and_wrap, values_and_offsets
 from pegboard.text.segments import Cut, Units, blocks, border_from, offsets_of
 
 __all__ = ["Encode", "UnitEncoder"]
@@ -41,8 +41,9 @@ class UnitEncoder:
         max_length: the most ids of a text, those before and after it included.
         before: ids put before each text.
         after: ids put after each text.
-        where: where texts may be cut; of a long text then only the beginning is encoded that `max_length` needs.
+        where: where texts may be cut; of a long text then only as much is encoded as `max_length` leaves of it.
         border: a regular expression for further such places.
+        long_texts: what is kept of a text with more ids: head, tail, both, or with windows all of it.
 
     Example:
         >>> encoder = UnitEncoder(
@@ -62,11 +63,17 @@ class UnitEncoder:
         after: Sequence[int] = (),
         where: Cut = "never",
         border: str = "",
+        long_texts: str = "head",
     ) -> None:
         self._cut = cut
         self._encode = encode
-        self._max_length = max_length
-        self._wrapping: dict[str, Any] = {"max_length": max_length, "before": before, "after": after}
+        self._ends = ends_kept(long_texts, max(0, max_length - len(before) - len(after)))
+        self._wrapping: dict[str, Any] = {
+            "max_length": max_length,
+            "before": before,
+            "after": after,
+            "long_texts": long_texts,
+        }
         self._where = where
         self._border = re.compile(border) if border else None
         self._lock = threading.Lock()
@@ -87,29 +94,64 @@ class UnitEncoder:
 
     def _cut_short(self, block: pa.LargeStringArray) -> Keyed | None:
         """The units of a block; `None` if it has a text so long that most of it will be cut off."""
-        if self._where != "never" and int(np.diff(offsets_of(block)).max(initial=0)) > _LONG_BYTES:
+        if self._ends and self._where != "never" and int(np.diff(offsets_of(block)).max(initial=0)) > _LONG_BYTES:
             return None
         return with_keys(self._cut(block))
 
     def _with_long_texts(self, block: pa.LargeStringArray) -> pa.LargeListArray:
-        """As many bytes of each long text as are needed to fill `max_length`; the others as they are."""
+        """Each long text by as many bytes of its ends as `max_length` leaves of it; the others as they are."""
         long = np.diff(offsets_of(block)) > _LONG_BYTES
         others = self._of_units(with_keys(self._cut(block.filter(pa.array(~long)))))
-        parts = [self._beginning(text) for text in block.filter(pa.array(long)).cast(pa.large_binary()).to_pylist()]
+        parts = [self._of_long_text(text) for text in block.filter(pa.array(long)).cast(pa.large_binary()).to_pylist()]
         order = np.empty(len(block), np.int64)
         order[~long], order[long] = np.arange(len(others)), len(others) + np.arange(len(parts))
         return concatenate([others, *parts]).take(pa.array(order))
 
-    def _beginning(self, text: bytes) -> pa.LargeListArray:
+    def _of_long_text(self, text: bytes) -> pa.LargeListArray:
+        assert self._ends is not None
+        first, last = self._ends
+        beginning, up_to = self._beginning(text, first)
+        end, start = self._end(text, last)
+        ids = np.concatenate([beginning, end]) if up_to <= start else self._ids_of_part(text)
+        return truncate_and_wrap(ids, np.array([0, len(ids)]), **self._wrapping)
+
+    def _beginning(self, text: bytes, count: int) -> tuple[Ids, int]:
+        """At least the first `count` ids of a text, or all it has, and where in the text they end."""
         size = _LONG_BYTES
-        while True:
-            part = text[: border_from(text, size, self._where, self._border)]
-            ids = self._of_units(with_keys(self._cut(pa.array([part.decode()], pa.large_string()))))
-            if len(part) == len(text) or len(ids.values) >= self._max_length:
-                return ids
+        while count:
+            up_to = border_from(text, size, self._where, self._border)
+            ids = self._ids_of_part(text[:up_to])
+            if up_to == len(text) or len(ids) >= count:
+                return ids, up_to
             size *= 8
+        return np.zeros(0, np.int32), 0
+
+    def _end(self, text: bytes, count: int) -> tuple[Ids, int]:
+        """At least the last `count` ids of a text, or all it has, and where in the text they start.
+
+        The first piece after the place where the text is cut may have other ids there than in the middle of the text,
+        as where a tokenizer puts a space before every text: its ids are left out.
+        """
+        size = _LONG_BYTES
+        while count and size < len(text):
+            before = border_from(text, len(text) - size, self._where, self._border)
+            start = border_from(text, before + 1, self._where, self._border)
+            ids = self._ids_of_part(text[before:])[len(self._ids_of_part(text[before:start])) :]
+            if len(ids) >= count:
+                return ids, start
+            size *= 8
+        return (self._ids_of_part(text), 0) if count else (np.zeros(0, np.int32), len(text))
+
+    def _ids_of_part(self, text: bytes) -> Ids:
+        """All ids of a text or of a part of one."""
+        return self._ids_of_units(with_keys(self._cut(pa.array([text.decode()], pa.large_string()))))[0]
 
     def _of_units(self, keyed: Keyed) -> pa.LargeListArray:
+        values, offsets = self._ids_of_units(keyed)
+        return truncate_and_wrap(values, offsets[keyed.units.rows], **self._wrapping)
+
+    def _ids_of_units(self, keyed: Keyed) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """The ids of units one after another, and where those of each unit start, and the last ones end."""
         units = keyed.units
         with self._lock:
             if self._units.count > _MOST_UNITS or self._used > _MOST_IDS or self._units.kept_bytes > _MOST_BYTES:
@@ -121,8 +163,7 @@ class UnitEncoder:
             except BaseException:
                 self._forget()  # it has numbers for units whose ids it does not have
                 raise
-            values, offsets = self._gather(places)
-        return truncate_and_wrap(values, offsets[units.rows], **self._wrapping)
+            return self._gather(places)
 
     def _forget(self) -> None:
         self._units = DistinctUnits()

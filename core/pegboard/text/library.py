@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions
+from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions, window_step
 from pegboard.errors import ArtifactError, PegboardError, UsageError
 from pegboard.files import atomic_write
 from pegboard.text.vocabulary import is_text
@@ -31,6 +31,7 @@ class _Trained(NamedTuple):
     encoder: UnitEncoder | CharacterEncoder
     size: int
     hidden: frozenset[int]
+    frame: tuple[int, int]
 
 
 class LibraryTokenizer(Tokenizer):
@@ -49,12 +50,14 @@ class LibraryTokenizer(Tokenizer):
         ascii_words: set it to true to promise more of ASCII texts: the normalizer changes each character by itself, and
             whether a word ends between two characters depends on these two alone. Then ASCII text is normalized and
             split by tables, and only distinct words pass through the library.
-        border: a regular expression that matches, without a character of its own, further places where a text may end
-            early: the ids of what stands before such a place are the first of the whole text's ids. Of a text of 64 kB
-            and more only the beginning is then encoded that `max_length` needs, also in scripts without spaces.
+        border: a regular expression that matches, without a character of its own, further places where a text may be
+            cut in two: the ids of what stands before such a place are the first of the whole text's ids, and those that
+            follow are the same whatever stands before it, if anything does. Of a text of 64 kB and more only as much is
+            then encoded as `max_length` leaves of it, also in scripts without spaces.
         characters: set it to true where each character of the normalized text is a token, and nothing else is.
     """
 
+    long_text_choices = ("head", "tail", "both", "windows")
     context_free: bool = False
     space_first: bool = False
     ascii_words: bool = False
@@ -104,6 +107,9 @@ class LibraryTokenizer(Tokenizer):
     def backend(self) -> tokenizers.Tokenizer:
         """The trained library object, set to truncate and to add special tokens; not to be changed.
 
+        It truncates as `long_texts` says: on the right for `head`, on the left for `tail`, for `windows` with the rest
+        as overflowing encodings. The library has nothing for `both`, and then cuts no text at all.
+
         Raises:
             UsageError: the tokenizer has not been trained or loaded.
         """
@@ -133,13 +139,23 @@ class LibraryTokenizer(Tokenizer):
                 single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
             )
         backend.no_padding()
-        backend.enable_truncation(self.max_length)
+        backend.no_truncation()
+        before, after = _wrapping(backend)
+        step = window_step(self.options, len(before) + len(after))
+        if self.long_texts != "both":
+            backend.enable_truncation(
+                self.max_length,
+                stride=self.max_length - len(before) - len(after) - step if step else 0,
+                direction="left" if self.long_texts == "tail" else "right",
+            )
         special = {i for i, token in backend.get_added_tokens_decoder().items() if token.special}
         size = max(backend.get_vocab(with_added_tokens=True).values()) + 1
-        self._trained = _Trained(backend, self._encoder_of(backend), size, frozenset(special - {self.unk_id}))
+        encoder = self._encoder_of(backend, before, after)
+        hidden = frozenset(special - {self.unk_id})
+        self._trained = _Trained(backend, encoder, size, hidden, (len(before), len(after)))
 
     def encode_batch(self, texts: Iterable[str] | pa.Array) -> pa.LargeListArray:
-        """The ids of each text, those of `backend.encode(text)`; see `Tokenizer.encode_batch`.
+        """The ids of each text, those of `backend.encode(text)` where that truncates; see `Tokenizer.encode_batch`.
 
         Raises:
             UsageError: the tokenizer has not been trained or loaded.
@@ -151,6 +167,11 @@ class LibraryTokenizer(Tokenizer):
         if type(self).encode_batch is not LibraryTokenizer.encode_batch:  # a subclass that has its own must be asked
             return super().encode_blocks(blocks)
         return self._ready.encoder.encode_blocks(blocks)
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """How many special tokens the post-processor puts before and after a text."""
+        return self._ready.frame
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`; special tokens are left out, [UNK] is kept; see `Tokenizer.decode`."""
@@ -171,6 +192,7 @@ class LibraryTokenizer(Tokenizer):
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": self.max_length,
             "clean_up_tokenization_spaces": False,
+            **({"truncation_side": "left"} if self.long_texts == "tail" else {}),
             **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
         }
         atomic_write(folder / "tokenizer_config.json", (json.dumps(config, indent=2) + "\n").encode())
@@ -197,7 +219,9 @@ class LibraryTokenizer(Tokenizer):
             )
         return tokenizer
 
-    def _encoder_of(self, backend: tokenizers.Tokenizer) -> UnitEncoder | CharacterEncoder:
+    def _encoder_of(
+        self, backend: tokenizers.Tokenizer, before: list[int], after: list[int]
+    ) -> UnitEncoder | CharacterEncoder:
         """What encodes for the library: the same ids, but each distinct unit once."""
         import tokenizers
 
@@ -207,7 +231,6 @@ class LibraryTokenizer(Tokenizer):
         unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
         unlimited.no_truncation()
         encode_words = word_encoder(unlimited.model)
-        before, after = _wrapping(unlimited)
         where: Cut = "never"
         if self.context_free:
             where = "before_space" if self.space_first else "after_space"
@@ -225,8 +248,13 @@ class LibraryTokenizer(Tokenizer):
             after=after,
             where=where,
             border=self.border,
+            long_texts=self.long_texts,
         )
-        return character_encoder(encoder, unlimited, self.max_length, before, after) if self.characters else encoder
+        if not self.characters:
+            return encoder
+        return character_encoder(
+            encoder, unlimited, self.max_length, before=before, after=after, long_texts=self.long_texts
+        )
 
     @property
     def _ready(self) -> _Trained:

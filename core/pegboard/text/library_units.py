@@ -39,7 +39,13 @@ def cutter(backend: tokenizers.Tokenizer, where: Cut, *, ascii_words: bool) -> C
 
 
 def character_encoder(
-    others: UnitEncoder, backend: tokenizers.Tokenizer, max_length: int, before: Sequence[int], after: Sequence[int]
+    others: UnitEncoder,
+    backend: tokenizers.Tokenizer,
+    max_length: int,
+    *,
+    before: Sequence[int],
+    after: Sequence[int],
+    long_texts: str,
 ) -> CharacterEncoder:
     """What encodes for a pipeline that keeps the promise of `LibraryTokenizer.characters`."""
     vocabulary = backend.get_vocab(with_added_tokens=False)
@@ -57,6 +63,7 @@ def character_encoder(
         max_length,
         before=before,
         after=after,
+        long_texts=long_texts,
     )
 
 

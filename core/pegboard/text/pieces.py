@@ -47,6 +47,7 @@ class PieceTokenizer(Tokenizer):
         ([[5, 6, 1]], ['a', '[UNK]'])
     """
 
+    long_text_choices = ("head", "tail", "both", "windows")
     context_free: bool = False
     joiner: str = " "
 
@@ -143,7 +144,13 @@ class PieceTokenizer(Tokenizer):
             before=[cls] if wrap else [],
             after=[sep] if wrap else [],
             where=self._border,
+            long_texts=self.long_texts,
         )
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """One special token before and one after, or none."""
+        return (1, 1) if self.options.special_tokens == "cls_sep" else (0, 0)
 
     @property
     def _border(self) -> Cut:

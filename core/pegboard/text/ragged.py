@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Ids", "concatenate", "from_lists", "ragged", "ranges", "truncate_and_wrap", "values_and_offsets"]
+__all__ = [
+    "Ids",
+    "concatenate",
+    "ends_kept",
+    "from_lists",
+    "ragged",
+    "ranges",
+    "truncate_and_wrap",
+    "values_and_offsets",
+]
 
 Ids = npt.NDArray[np.int32]
 
@@ -54,8 +63,11 @@ def truncate_and_wrap(
     max_length: int,
     before: Sequence[int] = (),
     after: Sequence[int] = (),
+    long_texts: str = "head",
 ) -> pa.LargeListArray:
     """Cut each row so that it fits `max_length` together with the ids put `before` and `after` it.
+
+    What is kept of a longer row `long_texts` says; see `ends_kept`.
 
     Example:
         >>> rows = np.array([5, 6, 7, 8], np.int32), np.array([0, 3, 4])
@@ -64,10 +76,12 @@ def truncate_and_wrap(
     """
     lengths = np.diff(offsets)
     room = max(0, max_length - len(before) - len(after))
-    if lengths.max(initial=0) > room:
+    ends = ends_kept(long_texts, room)
+    if ends is not None and lengths.max(initial=0) > room:
+        first, last = ends
         kept = np.ones(len(values), np.bool_)
         for row in np.flatnonzero(lengths > room):
-            kept[offsets[row] + room : offsets[row + 1]] = False
+            kept[offsets[row] + first : offsets[row + 1] - last] = False
         values, lengths = values[kept], np.minimum(lengths, room)
     if not before and not after:
         return ragged(values, _offsets(lengths))
@@ -82,6 +96,24 @@ def truncate_and_wrap(
         result[places] = token
     result[inner] = values
     return ragged(result, wrapped)
+
+
+def ends_kept(long_texts: str, room: int) -> tuple[int, int] | None:
+    """How many ids are kept of a long text's beginning and of its end; `None` if it is not cut but goes into windows.
+
+    Of both ends, a quarter is the beginning (rounded up) and the rest the end: at BERT's 510 that is the 128 and 382 of
+    Sun et al. (2019, arXiv:1905.05583).
+
+    Args:
+        long_texts: see `TokenizerOptions`.
+        room: the most ids of a text, special tokens not counted.
+
+    Example:
+        >>> ends_kept("head", 510), ends_kept("tail", 510), ends_kept("both", 510)
+        ((510, 0), (0, 510), (128, 382))
+    """
+    quarter = -(-room // 4)
+    return {"head": (room, 0), "tail": (0, room), "both": (quarter, room - quarter), "windows": None}[long_texts]
 
 
 def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pegboard import Options, RecipeError
 from pydantic import Field, field_validator, model_validator
@@ -72,7 +72,12 @@ class PretrainedOptions(Options):
     revision: str | None = Field(None, min_length=1)
     """the branch, tag or commit of a checkpoint on the Hub (default: main)"""
     max_length: int = Field(256, ge=3)
-    """the most tokens of a text, special tokens included; what is beyond is cut off"""
+    """the most tokens that the encoder is given at once, special tokens included"""
+    long_texts: Literal["head", "tail", "both", "windows"] = "head"
+    """what becomes of a text with more tokens: its beginning is kept (head), its end (tail), or both, a quarter of them
+    from the beginning and the rest from the end; or all of it, in overlapping windows whose predictions are pooled"""
+    window_overlap: int = Field(32, ge=0)
+    """tokens that a window shares with the one before it, which Hugging Face calls stride; only for windows"""
 
     @field_validator("pretrained")
     @classmethod

@@ -35,10 +35,12 @@ class TokenizerFiles:
     Attributes:
         backend: the library object, without padding or truncation.
         special: the special tokens by role, such as `{"pad": "[PAD]", "unk": "[UNK]"}`.
+        cuts_left: whether it keeps the end of a long text.
     """
 
     backend: tokenizers.Tokenizer
     special: Mapping[str, str]
+    cuts_left: bool = False
 
     @property
     def vocab_size(self) -> int:
@@ -75,6 +77,12 @@ class PretrainedTokenizer(LibraryTokenizer):
         if files is None:
             assert options.pretrained is not None
             files = read_tokenizer(open_checkpoint(options.pretrained, options.revision, where=_WHERE), where=_WHERE)
+        if files.cuts_left and self.long_texts == "head":
+            raise RecipeError(
+                "the checkpoint's tokenizer cuts texts off on the left, so it was trained on their ends",
+                where="tokenizer.long_texts",
+                hint="--set tokenizer.long_texts=tail",
+            )
         self._special = files.special
         self._size = files.vocab_size
         self.pad_id, self.unk_id = self._id_of("pad", files.backend), self._id_of("unk", files.backend)
@@ -116,6 +124,7 @@ class PretrainedTokenizer(LibraryTokenizer):
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": self.max_length,
             "clean_up_tokenization_spaces": False,
+            **({"truncation_side": "left"} if self.long_texts == "tail" else {}),
             **{f"{role}_token": token for role, token in self._special.items()},
         }
         text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
@@ -173,13 +182,12 @@ def read_tokenizer(checkpoint: Checkpoint, *, where: str) -> TokenizerFiles:
         )
     if is_bert:
         _follow_config(backend, config)
-    if config.get("truncation_side", "left" if cuts_left else "right") != "right":
-        raise RecipeError("the checkpoint's tokenizer cuts texts off on the left, which is not supported", where=where)
+    cuts_left = config.get("truncation_side", "left" if cuts_left else "right") != "right"
     _check_added_tokens(backend, config.get("added_tokens_decoder"), where)
     others = {token for role, token in special.items() if role != "pad"}
     if special.get("pad") in others:  # as GPT is often set up: its end of text, which no batch tells from padding
         del special["pad"]
-    return TokenizerFiles(backend, special)
+    return TokenizerFiles(backend, special, cuts_left)
 
 
 def _check_added_tokens(backend: tokenizers.Tokenizer, declared: Any, where: str) -> None:

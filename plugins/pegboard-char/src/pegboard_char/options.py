@@ -15,4 +15,4 @@ class CharOptions(TokenizerOptions):
     """
 
     max_length: int = Field(512, ge=3)
-    """the most characters of a text, special tokens included; what is beyond is cut off"""
+    """the most characters that the encoder is given at once, special tokens included"""
