@@ -15,6 +15,7 @@ import click
 from pegboard import hookspecs
 from pegboard.cli.main import cli
 from pegboard.cli.plugins import component_details, options_table
+from pegboard.plugins.loading import TRACKERS_HOOK
 from pegboard.plugins.registry import Registry
 from pegboard.specs import KINDS
 from pegboard.tasks.options import ClassifyOptions
@@ -70,7 +71,9 @@ def hook_page(name: str) -> str:
     """Signature and docstring of a hook."""
     signature = str(inspect.signature(HOOKS[name])).replace("'", "")
     parts = [NOTICE, f"# {name}\n", f"```python\n{name}{signature}\n```\n", _markdown(HOOKS[name])]
-    if name in HOW_TO:
+    if name == TRACKERS_HOOK:
+        parts.append("One that does it: [pegboard-trackers](../../../plugins/pegboard-trackers/README.md).")
+    elif name in HOW_TO:
         anchor = HOW_TO[name].replace(" ", "-")
         parts.append(f"A whole plugin with it: [write {HOW_TO[name]}](../../how-to/write-a-plugin.md#{anchor}).")
     else:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from pegboard.console import Console, silent
+from pegboard.console import Console, as_time, silent
 from pegboard.toml import read_toml
 from safetensors.torch import load_file
 
@@ -115,6 +115,22 @@ class TestProgress:
         assert out == ""
         assert "epoch 1" in err
         assert "loss 0.2500" in err
+        assert "0:00 left" in err
+
+    def test_a_forecast_of_the_whole_work(self, capsys, monkeypatch):
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        with Console().progress("epoch 1", total=10) as bar:
+            bar.advance(5, left=4000.0, at_most=True)
+        assert "at most 1:06:40 left" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("seconds", "shown"),
+        [(0, "0:00"), (75, "1:15"), (3599.6, "1:00:00"), (11_105, "3:05:05"), (300_000, "3 days 11 h")],
+    )
+    def test_times(self, seconds, shown):
+        assert as_time(seconds) == shown
 
     @pytest.mark.parametrize("console", [Console(), silent])
     def test_pipe_and_quiet(self, capsys, console):

@@ -10,11 +10,11 @@ import pegboard
 import pluggy
 import pytest
 from pegboard import hookspecs
-from pegboard.plugins.loading import REGISTERING_HOOKS
+from pegboard.plugins.loading import REGISTERING_HOOKS, TRACKERS_HOOK
 from pegboard.specs import KINDS
 
 HOOKS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("pegboard_")}
-LIFE_CYCLE = set(HOOKS) - set(REGISTERING_HOOKS.values())
+LIFE_CYCLE = set(HOOKS) - set(REGISTERING_HOOKS.values()) - {TRACKERS_HOOK}
 PAGES = Path(__file__).parent.parent / "docs" / "reference" / "hooks"
 
 
@@ -112,6 +112,11 @@ def pegboard_run_started(run):
     note("started", (run.folder / "recipe.toml").is_file(), (run.folder / "model").exists(), run.seed)
 
 @hookimpl
+def pegboard_logged(record, run):
+    assert isinstance(record.pop("time"), float)
+    note("logged", (run.folder / "log.jsonl").read_text().count("\\n"), record)
+
+@hookimpl
 def pegboard_epoch_finished(metrics, run):
     note("epoch", run.recipe["encoder"].component.name, dict(metrics))
 
@@ -122,14 +127,17 @@ def pegboard_run_finished(run):
 
 
 def test_the_life_cycle_hooks_are_called_as_documented(site, toy_training, tmp_path, cli):
-    assert {"pegboard_run_started", "pegboard_epoch_finished", "pegboard_run_finished"} == LIFE_CYCLE
+    noted = {"pegboard_run_started", "pegboard_logged", "pegboard_epoch_finished", "pegboard_run_finished"}
+    assert noted == LIFE_CYCLE
     notes = tmp_path / "notes"
     site.add("recorder", RECORDER.format(file=str(notes)))
     for _ in range(2):  # a run that is complete is not run again
         assert cli(*toy_training, "--out", tmp_path / "run").code == 0
         assert [json.loads(line) for line in notes.read_text().splitlines()] == [
             ["started", True, False, 42],
+            ["logged", 1, {"event": "epoch", "epoch": 1}],
             ["epoch", "mean", {"epoch": 1}],
+            ["logged", 2, {"event": "epoch", "epoch": 2}],
             ["epoch", "mean", {"epoch": 2}],
             ["finished", True, True],
         ]

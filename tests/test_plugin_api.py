@@ -21,7 +21,9 @@ HOOKS_OF_V1 = {
     "pegboard_encoders": [],
     "pegboard_datasets": [],
     "pegboard_trainers": [],
+    "pegboard_tracker_names": [],
     "pegboard_run_started": ["run"],
+    "pegboard_logged": ["run", "record"],
     "pegboard_epoch_finished": ["run", "metrics"],
     "pegboard_run_finished": ["run"],
 }

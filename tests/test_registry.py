@@ -132,6 +132,7 @@ class TestPublishedPackages:
             for kind in KINDS:
                 names = {c.name for c in provided if c.kind == kind}
                 assert names == set(says.get(f"{kind}s", ())), f"{package}, {kind}"
+            assert set(packages[package].trackers) == set(says.get("trackers", ())), package
             assert {c.kind for c in provided if c.spec.default} == set(says.get("default", ())), package
             assert {s for c in provided for s in c.spec.schemes} == set(says.get("schemes", ())), package
 

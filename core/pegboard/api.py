@@ -35,6 +35,7 @@ def train(
     overwrite: bool = False,
     console: Console | None = None,
     settings: Iterable[str] = (),
+    track: Iterable[str] | None = None,
     **options: Any,
 ) -> Run:
     """Train a classifier and save the run.
@@ -51,6 +52,7 @@ def train(
         overwrite: start afresh where the folder holds a run.
         console: where progress is shown (default: stderr).
         settings: options as `"tokenizer.vocab_size=8000"`, as on the command line.
+        track: trackers to tell, as `"tensorboard"` or `"sqlite=~/runs.sqlite"` (default: those in `PEGBOARD_TRACK`).
         **options: options of the components, as `tokenizer_vocab_size=8000` or `trainer_epochs=3`.
 
     Returns:
@@ -65,7 +67,9 @@ def train(
     """
     from pegboard.recipe import TABLES, document_of, resolve
     from pegboard.run import run_recipe
+    from pegboard.tracking import trackers_asked_for
 
+    asked = trackers_asked_for(track)
     choices = {"dataset": dataset, "tokenizer": tokenizer, "encoder": encoder, "trainer": trainer}
     document = document_of(
         Path(recipe) if recipe else None, choices=choices, settings=settings, seed=seed, plugins=plugins
@@ -78,7 +82,7 @@ def train(
     registry = open_registry(document["plugins"])
     resolved = resolve(document, registry)
     folder = Path(out) if out else default_folder(resolved)
-    return run_recipe(resolved, registry, folder, overwrite=overwrite, console=console or Console())
+    return run_recipe(resolved, registry, folder, overwrite=overwrite, console=console or Console(), track=asked)
 
 
 def default_folder(recipe: Any) -> Path:

@@ -1,7 +1,8 @@
 """Every hook that a plugin can implement.
 
-Registering hooks return an iterable of `ComponentSpec`; life-cycle hooks return nothing. A plugin implements
-a hook with a function of the same name marked `@pegboard.hookimpl`, in the module that its entry point names:
+Registering hooks return an iterable of `ComponentSpec` (of trackers: of names); life-cycle hooks return nothing. A
+plugin implements a hook with a function of the same name marked `@pegboard.hookimpl`, in the module that its entry
+point names:
 
     [project.entry-points."pegboard.plugins.v1"]
     my-plugin = "my_plugin"
@@ -10,7 +11,7 @@ a hook with a function of the same name marked `@pegboard.hookimpl`, in the modu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -90,6 +91,22 @@ def pegboard_trainers() -> Iterable[ComponentSpec]:
 
 
 @hookspec
+def pegboard_tracker_names() -> Iterable[str]:
+    """Names of the trackers that this plugin provides.
+
+    Called once, when plugins are loaded. Being installed is no wish to have runs tracked, so a tracker is switched on
+    by its name: `pegboard train --track tensorboard`. The plugin's life-cycle hooks find the wish in `run.track`; a
+    name that no plugin gives here is an error before any work is done.
+
+    Example:
+        >>> @hookimpl
+        ... def pegboard_tracker_names():
+        ...     return ["tensorboard"]
+    """
+    return ()
+
+
+@hookspec
 def pegboard_run_started(run: RunContext) -> None:
     """A run is about to train: its folder exists and its recipe is written.
 
@@ -97,12 +114,33 @@ def pegboard_run_started(run: RunContext) -> None:
     ignored: a tracker can't stop a run.
 
     Args:
-        run: the run's context: `run.folder`, `run.recipe`, `run.seed`.
+        run: the run's context: `run.folder`, `run.recipe`, `run.seed`, `run.track`.
 
     Example:
         >>> @hookimpl
         ... def pegboard_run_started(run):
         ...     print("training in", run.folder)
+    """
+
+
+@hookspec
+def pegboard_logged(run: RunContext, record: Mapping[str, Any]) -> None:
+    """A line was added to the run's `log.jsonl`: a training was started or resumed, some steps or an epoch are done.
+
+    Called in the main process only, after the line is written. A training that is killed and resumed logs the steps
+    since its last checkpoint once more: those after the `step` of a record with the event `resumed` are void. An
+    exception is reported and ignored.
+
+    Args:
+        run: the run's context.
+        record: the line: `event` is `started`, `resumed`, `step`, `epoch` or what else a trainer logs, `time` the
+            seconds since 1970; a step has, for example, `step`, `loss`, `learning_rate`.
+
+    Example:
+        >>> @hookimpl
+        ... def pegboard_logged(run, record):
+        ...     if record["event"] == "step":
+        ...         print(record["step"], record["loss"])
     """
 
 

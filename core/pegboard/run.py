@@ -131,7 +131,13 @@ class Run:
 
 
 def run_recipe(
-    recipe: Recipe, registry: Registry, out: Path, *, overwrite: bool = False, console: Console = silent
+    recipe: Recipe,
+    registry: Registry,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    console: Console = silent,
+    track: Mapping[str, str] | None = None,
 ) -> Run:
     """Do all that a recipe says; continues an unfinished run of the same recipe.
 
@@ -143,20 +149,27 @@ def run_recipe(
         out: the run folder.
         overwrite: remove what an earlier run left there, once nothing of the request is found wrong.
         console: where a person reads along.
+        track: the trackers to tell, each with where it is to write. They are no part of the recipe, and an unfinished
+            run can be continued with others.
 
     Raises:
         UsageError: the folder holds another recipe's run, or something else, or is in use.
         PegboardError: whatever went wrong in a step.
     """
     from pegboard.pipeline.context import is_main_process
+    from pegboard.tracking import check_trackers
 
+    track = track or {}
+    check_trackers(track, registry)
     if not is_main_process():
-        return _run_steps(recipe, registry, out, overwrite, silent)
+        return _run_steps(recipe, registry, out, overwrite, silent, track)
     with _locked(out):
-        return _run_steps(recipe, registry, out, overwrite, console)
+        return _run_steps(recipe, registry, out, overwrite, console, track)
 
 
-def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, console: Console) -> Run:
+def _run_steps(
+    recipe: Recipe, registry: Registry, out: Path, overwrite: bool, console: Console, track: Mapping[str, str]
+) -> Run:
     from pegboard.pipeline.context import RunContext
     from pegboard.pipeline.data import load_data
     from pegboard.pipeline.evaluate import evaluate_and_finish
@@ -174,7 +187,7 @@ def _run_steps(recipe: Recipe, registry: Registry, out: Path, overwrite: bool, c
     recipe = recipe.with_data(data.fingerprint)
     if before is not None:
         _check_same_data(before, recipe, out)
-    run = RunContext(out, recipe, registry, console)
+    run = RunContext(out, recipe, registry, console, track=track)
     if complete:
         if run.is_main:
             remove(run.checkpoints)  # a kill right after metrics.json leaves them

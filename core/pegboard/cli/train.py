@@ -17,6 +17,12 @@ __all__ = ["train"]
 @choice_options
 @click.option("--out", metavar="RUN", help="The run folder [default: runs/DATASET-TOKENIZER-ENCODER].")
 @click.option("--overwrite", is_flag=True, help="Start afresh where the folder holds a run.")
+@click.option(
+    "--track",
+    multiple=True,
+    metavar="NAME[=PLACE]",
+    help="Tell a tracker of the run, for example tensorboard [default: those in PEGBOARD_TRACK].",
+)
 @no_cache_option
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json instead of tables.")
 def train(
@@ -30,6 +36,7 @@ def train(
     plugins: tuple[str, ...],
     out: str | None,
     overwrite: bool,
+    track: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train a classifier and report how good it is.
@@ -41,7 +48,9 @@ def train(
     from pegboard.pipeline.context import is_main_process
     from pegboard.recipe import document_of, resolve
     from pegboard.run import run_recipe
+    from pegboard.tracking import trackers_asked_for
 
+    asked = trackers_asked_for(track or None)
     choices = {"dataset": dataset, "tokenizer": tokenizer, "encoder": encoder, "trainer": trainer}
     document = document_of(
         Path(recipe) if recipe else None, choices=choices, settings=settings, seed=seed, plugins=plugins
@@ -49,7 +58,7 @@ def train(
     registry = open_registry(document["plugins"])
     resolved = resolve(document, registry)
     folder = Path(out) if out else default_folder(resolved)
-    run = run_recipe(resolved, registry, folder, overwrite=overwrite, console=console())
+    run = run_recipe(resolved, registry, folder, overwrite=overwrite, console=console(), track=asked)
     if not is_main_process():
         return
     if run.was_complete:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class RunContext:
         registry: the installed components.
         console: where a person reads along.
         is_main: only the main process writes.
+        track: the trackers that the user has switched on, each with where it is to write; an empty place leaves that to
+            the tracker.
     """
 
     folder: Path
@@ -42,6 +45,7 @@ class RunContext:
     registry: Registry
     console: Console = silent
     is_main: bool = field(default_factory=is_main_process)
+    track: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -59,18 +63,20 @@ class RunContext:
         return self.folder / "checkpoints"
 
     def log(self, **record: Any) -> None:
-        """Append one line to `log.jsonl`.
+        """Append one line to `log.jsonl`, with the time, and tell the plugins that listen.
 
         Raises:
             RunError: it can't be written.
         """
         if self.is_main:
             file = self.folder / "log.jsonl"
+            record = {**record, "time": round(time.time(), 3)}
             try:
                 with file.open("a", encoding="utf-8") as stream:
                     stream.write(json.dumps(record) + "\n")
             except OSError as error:
                 raise cannot_write(file, error) from error
+            self.registry.lifecycle("pegboard_logged", run=self, record=record)
 
     def progress(self, description: str, total: int, done: int = 0) -> AbstractContextManager[Progress]:
         """A progress bar over `total` examples."""

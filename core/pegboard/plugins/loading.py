@@ -9,7 +9,7 @@ import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -31,6 +31,7 @@ LONGEST_REASON = 300
 """Characters of an error that stand in one line; `pegboard doctor` prints the rest."""
 
 REGISTERING_HOOKS = {kind: f"pegboard_{kind}s" for kind in KINDS}
+TRACKERS_HOOK = "pegboard_tracker_names"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Plugin:
     components: tuple[Component, ...] = ()
     hooks: tuple[str, ...] = field(default=())
     deprecations: tuple[str, ...] = ()
+    trackers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -108,6 +110,7 @@ class Plugins:
                 registered = namespace
                 hooks = self._hooks_of(namespace)
                 components = tuple(self._components_of(entry, hooks))
+                trackers = tuple(_trackers_of(hooks))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may even call sys.exit() while it is imported
@@ -117,7 +120,8 @@ class Plugins:
             return Plugin(entry, "broken", reason=in_one_line(error), traceback=trace)
         self._names[id(namespace)] = _name_of(entry)
         self._claimed |= {_claim(component) for component in components}
-        return Plugin(entry, "ok", components=components, hooks=tuple(sorted(hooks)), deprecations=deprecations)
+        names = tuple(sorted(hooks))
+        return Plugin(entry, "ok", components=components, hooks=names, deprecations=deprecations, trackers=trackers)
 
     def call(self, hook: str, **arguments: Any) -> Iterator[tuple[str, BaseException]]:
         """Call a life-cycle hook in every plugin; yields the plugins that raised, with what they raised."""
@@ -211,6 +215,17 @@ def _known_hooks() -> list[str]:
 
 class InvalidPluginError(Exception):
     """A plugin that could be imported is none; the message is meant for its author."""
+
+
+def _trackers_of(hooks: Mapping[str, list[pluggy.HookImpl]]) -> Iterator[str]:
+    for implementation in hooks.get(TRACKERS_HOOK, ()):
+        told = implementation.function()
+        if isinstance(told, (str, bytes)) or not hasattr(told, "__iter__"):
+            raise InvalidPluginError(f"{TRACKERS_HOOK} must return an iterable of names, not {type(told).__name__}")
+        for name in told:
+            if not isinstance(name, str) or not name or set(name) & set("=, "):
+                raise InvalidPluginError(f"{TRACKERS_HOOK} gives {name!r}, which is no name for a tracker")
+            yield name
 
 
 def _specs_of(hook: str, returned: Any) -> Iterator[ComponentSpec]:

@@ -216,6 +216,11 @@ class Registry:
         for requirement in component.spec.requires:
             _check_requirement(component, requirement)
 
+    @property
+    def trackers(self) -> set[str]:
+        """The names of the trackers that plugins provide."""
+        return {name for plugin in self.plugins for name in plugin.trackers}
+
     def lifecycle(self, hook: str, **arguments: Any) -> None:
         """Call a life-cycle hook in all plugins; one that raises is reported once, not obeyed."""
         assert self.plugins is not None

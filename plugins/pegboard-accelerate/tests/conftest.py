@@ -120,8 +120,9 @@ class FakeConsole:
 
 
 class FakeBar:
-    def __init__(self, on_advance: Any) -> None:
+    def __init__(self, on_advance: Any, forecasts: list[tuple[float | None, bool]]) -> None:
         self.on_advance = on_advance
+        self.forecasts = forecasts
 
     def __enter__(self) -> FakeBar:
         return self
@@ -129,7 +130,10 @@ class FakeBar:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def advance(self, examples: int, *, loss: float | None = None) -> None:
+    def advance(
+        self, examples: int, *, loss: float | None = None, left: float | None = None, at_most: bool = False
+    ) -> None:
+        self.forecasts.append((left, at_most))
         if self.on_advance:
             self.on_advance()
 
@@ -145,6 +149,7 @@ class FakeRun:
     console: FakeConsole = field(default_factory=FakeConsole)
     epochs: list[dict[str, float]] = field(default_factory=list)
     bars: list[tuple[str, int, int]] = field(default_factory=list)
+    forecasts: list[tuple[float | None, bool]] = field(default_factory=list)
     on_advance: Any = None
 
     def __post_init__(self) -> None:
@@ -165,7 +170,7 @@ class FakeRun:
 
     def progress(self, description: str, total: int, done: int = 0) -> FakeBar:
         self.bars.append((description, total, done))
-        return FakeBar(self.on_advance)
+        return FakeBar(self.on_advance, self.forecasts)
 
     def epoch_finished(self, metrics: dict[str, float]) -> None:
         self.epochs.append(dict(metrics))

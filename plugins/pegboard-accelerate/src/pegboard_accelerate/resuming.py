@@ -63,7 +63,7 @@ def resume(training: Training) -> State:
     else:
         _restore(training, checkpoint)
         state = training.state
-        run.log(event="resumed", step=state.step, **where)
+        run.log(event="resumed", step=state.step, epoch=state.epoch, **where)
         if run.is_main:
             run.console.note(f"continuing after step {state.step}, in epoch {state.epoch}")
             _warn_of_precision(training, checkpoint.state["precision"])

@@ -42,6 +42,7 @@ class Stepper:
         model: the network as Accelerate has wrapped it.
         optimizer: AdamW.
         average: the average of the weights, `None` without `ema_decay`.
+        steps_of_epoch: optimizer steps of an epoch.
         total_steps: optimizer steps of the whole training.
         learning_rate: that of the last step, before layers get their shares.
         thawing: which layers learn.
@@ -62,6 +63,7 @@ class Stepper:
     ) -> None:
         self.options, self.accelerator, self.network = options, accelerator, network
         self.split, self.tell = split, tell
+        self.steps_of_epoch = steps_of_epoch
         self.total_steps = min(options.epochs * steps_of_epoch, options.max_steps or sys.maxsize)
         self.warmup = self._warmup_steps()
         self.learning_rate = 0.0

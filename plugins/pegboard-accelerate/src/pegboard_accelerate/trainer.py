@@ -23,6 +23,7 @@ from pegboard_accelerate.environment import (
     unwrapped_afterwards,
     uses_all_parameters,
 )
+from pegboard_accelerate.forecast import Forecast
 from pegboard_accelerate.interrupts import Interrupts
 from pegboard_accelerate.layers import frozen_parts
 from pegboard_accelerate.memory import is_out_of_memory, recomputing
@@ -107,6 +108,12 @@ class Training:
         )
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
         self.state = State(micro_batch_size=options.batch_size)
+        self.forecast = Forecast(
+            total_steps=self.stepper.total_steps,
+            steps_of_epoch=self.stepper.steps_of_epoch,
+            validation_share=len(data.validation) / len(data.train),
+            max_minutes=options.max_minutes,
+        )
         self.best: Tensors = {}
         # Sums of losses and of their weights.
         precise = torch.float32 if self.device.type == "mps" else torch.float64
@@ -150,6 +157,7 @@ class Training:
         sizes = [sum(map(len, step)) for step in steps]
         self.stepper.start_epoch(state.epoch)
         self.lap()
+        self.forecast.training_goes_on(state)
         done = sum(sizes[: state.step_in_epoch])
         with self.run.progress(f"epoch {state.epoch}/{options.epochs}", sum(sizes), done) as bar:
             for step, size in zip(steps[state.step_in_epoch :], sizes[state.step_in_epoch :], strict=True):
@@ -164,7 +172,7 @@ class Training:
                 shown = self.finite(float(totals[0] / totals[1])) if self.device.type == "cpu" else None
                 if state.step % options.log_every == 0:
                     shown = self.log_step()
-                bar.advance(size, loss=shown)
+                bar.advance(size, loss=shown, left=self.forecast.left(state), at_most=options.patience is not None)
                 if self.stop_requested():
                     state.train_seconds += self.lap()
                     self.leave()
@@ -174,6 +182,7 @@ class Training:
                     state.train_seconds += self.lap()
                     save(self)
                     self.lap()
+        self.forecast.epoch_ends()
         state.train_seconds += self.lap()
 
     def validate(self) -> dict[str, float]:

@@ -1,0 +1,194 @@
+"""Programs that train in turns, a slice of time each, so that whatever else the machine does hits all of them alike.
+
+The one that has done the smallest part of its work goes on next; the others wait and use no processor. What counts is
+the time of the steps: batches, forward and backward pass, optimizer. Loading, validation and saving do not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SLICE = 1.5
+
+
+class Turns:
+    """The worker's side: it tells what it has done, and waits for its next slice."""
+
+    def __init__(self, slice_seconds: float = SLICE) -> None:
+        self.slice_seconds = slice_seconds
+        # What libraries print must not be taken for an answer.
+        self._out = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)
+        self._rows, self._seconds, self._since = 0, 0.0, None
+
+    def start(self) -> None:
+        """Steps begin."""
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        """Steps end, for now: an epoch is over."""
+        if self._since is not None:
+            self._seconds += time.perf_counter() - self._since
+        self._since = None
+
+    def step(self, rows: int) -> None:
+        """A step of so many rows is done."""
+        now = time.perf_counter()
+        self._rows += rows
+        self._seconds += now - self._since
+        self._since = now
+        if self._seconds >= self.slice_seconds:
+            self.wait()
+            self._since = time.perf_counter()
+
+    def wait(self, **more: Any) -> None:
+        """Give up the turn, until it comes again."""
+        print(json.dumps({"rows": self._rows, "seconds": self._seconds, **more}), file=self._out, flush=True)
+        self._rows, self._seconds = 0, 0.0
+        sys.stdin.readline()
+
+    def finish(self, **results: Any) -> None:
+        """All is done."""
+        self.stop()
+        answer = {"rows": self._rows, "seconds": self._seconds, "results": results}
+        print(json.dumps(answer), file=self._out, flush=True)
+
+
+@dataclass
+class Trained:
+    """What one program did."""
+
+    rows: int = 0
+    seconds: float = 0.0
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds
+
+
+def train_in_turns(
+    script: str, programs: dict[str, dict[str, Any]], environments: dict[str, dict[str, str]] | None = None
+) -> dict[str, Trained]:
+    """Run `script --worker JSON` for each program, in turns, to the end; gives what each did, by name."""
+    workers = {}
+    for name, settings in programs.items():
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        environment |= (environments or {}).get(name, {})
+        command = [sys.executable, script, "--worker", json.dumps(settings)]
+        # What it writes beside its answers is kept for the case that it fails.
+        log = Path(settings["folder"]) / f"{name.replace(' ', '-')}-{settings['seed']}.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment, text=True
+            )
+        workers[name] = (process, log)
+    done = {name: Trained() for name in programs}
+    try:
+        for name in programs:
+            _answer(name, workers, done)  # each is ready to begin
+        waiting = list(programs)
+        while waiting:
+            name = min(waiting, key=lambda name: done[name].rows)
+            process, _ = workers[name]
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            _answer(name, workers, done)
+            if done[name].results:
+                waiting.remove(name)
+    finally:
+        for process, _ in workers.values():
+            process.kill()
+            process.wait()
+    return done
+
+
+def _answer(name: str, workers: dict[str, Any], done: dict[str, Trained]) -> None:
+    process, log = workers[name]
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"{name} failed:\n{log.read_text()[-3000:]}")
+    answer = json.loads(line)
+    done[name].rows += answer["rows"]
+    done[name].seconds += answer["seconds"]
+    done[name].results = answer.get("results", {})
+
+
+def report(seeds: list[dict[str, Trained]], base: str) -> None:
+    """Print rates, ratios to the program `base`, and accuracies."""
+    print(f"{'':<26}{'examples/s':>11}{'ratio (spread)':>24}{'test accuracy':>15}   each seed")
+    for name in seeds[0]:
+        rates = [seed[name].rate for seed in seeds]
+        ratios = sorted(seed[name].rate / seed[base].rate for seed in seeds)
+        accuracies = [seed[name].results["accuracy"] for seed in seeds]
+        ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        shown = " ".join(f"{accuracy:.4f}" for accuracy in accuracies)
+        print(f"{name:<26}{statistics.median(rates):11.1f}{ratio:>24}{statistics.mean(accuracies):15.4f}   {shown}")
+    for name in seeds[0]:
+        if name != base:
+            differences = [100 * (s[name].results["accuracy"] - s[base].results["accuracy"]) for s in seeds]
+            mean = statistics.mean(differences)
+            error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else float("nan")
+            print(f"{name}: {mean:+.2f} points of accuracy against {base} (standard error {error:.2f})")
+
+
+def subset(source: Path, folder: Path, rows: int | None) -> Path:
+    """A folder with train, validation and test, of which train has only its first rows."""
+    import csv
+
+    target = folder / "data"
+    target.mkdir(exist_ok=True)
+    for split in ("train", "validation", "test"):
+        with (source / f"{split}.csv").open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.reader(stream))
+        kept = lines if split != "train" or rows is None else lines[: rows + 1]
+        with (target / f"{split}.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows(kept)
+    return target
+
+
+def train_pegboard(settings: dict[str, Any], turns: Turns, **choices: Any) -> float:
+    """Train as `pegboard train` does, step by step in turns; gives the accuracy on the test split."""
+    import tempfile
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+
+    import pegboard
+    from pegboard.console import Console, Progress
+
+    class InTurns(Console):
+        """Its progress bar is what the trainer advances after each step."""
+
+        @contextmanager
+        def progress(self, description: str, total: int, done: int = 0, **more: Any) -> Iterator[Progress]:
+            if not description.startswith("epoch"):
+                yield Progress()
+                return
+            turns.start()
+            yield Steps()
+            turns.stop()
+
+    class Steps(Progress):
+        def advance(self, examples: int, **more: Any) -> None:
+            turns.step(examples)
+
+    turns.wait()
+    with tempfile.TemporaryDirectory(dir=settings["folder"]) as folder:
+        run = pegboard.train(
+            dataset=settings["data"],
+            out=f"{folder}/run",
+            seed=settings["seed"],
+            console=InTurns(quiet=True),
+            **choices,
+            **settings.get("options", {}),
+        )
+        return float(run.metrics["test"]["accuracy"])
