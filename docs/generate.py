@@ -18,7 +18,7 @@ from pegboard.cli.plugins import component_details, options_table
 from pegboard.plugins.loading import TRACKERS_HOOK
 from pegboard.plugins.registry import Registry
 from pegboard.specs import KINDS
-from pegboard.tasks.options import ClassifyOptions
+from pegboard.tasks.options import TASKS
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py; edit the code instead. -->\n"
@@ -96,8 +96,10 @@ def options_page() -> str:
                 suggested = ", ".join(f"`{key} = {value}`" for key, value in details["suggests"].items())
                 parts.append(f"Suggests for the others: {suggested}.\n")
             parts.append(_table(details["options"]))
-    parts.append("## task\n\n### classify\n\nThe `[task]` table: what is learned.\n")
-    parts.append(_table(options_table(ClassifyOptions)))
+    parts.append("## task\n\nThe `[task]` table: what is learned. `name` is `classify` unless it is set.\n")
+    for name, options in TASKS.items():
+        parts.append(f"### {name}\n\n{_first_line(options).partition(': ')[2].capitalize()}.\n")
+        parts.append(_table(options_table(options)))
     return "\n".join(parts)
 
 

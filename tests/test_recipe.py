@@ -207,7 +207,11 @@ class TestChecking:
             ("task=[1]", "task", "must be a table or a name, not list"),
             ("task.name=generate", "task.name", "there is no task 'generate'"),
             ("task.dropout=1", "task.dropout", "should be less than 1, not 1"),
-            ("task.class_weights=balance", "task.class_weights", "should be 'none' or 'balanced', not 'balance'"),
+            (
+                "task.class_weights=balance",
+                "task.class_weights",
+                "should be 'none' or 'balanced' or should be a table, not 'balance'",
+            ),
             ("encoder.size=big", "encoder.size", "should be a valid integer, not 'big'"),
             ("tokenizer.max_length=2", "tokenizer.max_length", "should be greater than or equal to 3, not 2"),
             ("resolved=3", "resolved", "must be a table, not 3"),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pegboard.console import silent
 from pegboard.pipeline.predict import predict_outputs
-from pegboard.tasks.classify import EncodedSplit, probabilities
+from pegboard.tasks.classify import ClassificationData, EncodedSplit, probabilities
 from pegboard.tasks.network import ClassifierNetwork
 from pegboard.tasks.windows import WindowedSplit, Windows, pooled_logits, windows_of
 from torch import nn
@@ -41,7 +41,9 @@ def test_windows_are_those_of_the_library(name, special, overlap, tmp_path):
     backend = pegboard.read_backend(tmp_path / "tokenizer.json")
     assert backend.truncation["stride"] == overlap
     theirs = [[encoding.ids, *(more.ids for more in encoding.overflowing)] for encoding in map(backend.encode, TEXTS)]
-    split = WindowedSplit(tokenizer.encode_batch(TEXTS), None, 0, windows_of(tokenizer, "mean"))
+    split = WindowedSplit(
+        tokenizer.encode_batch(TEXTS), None, 0, windows_of(tokenizer, ClassificationData(None, None, ()).task)
+    )
     assert rows_of(split) == [window for text in theirs for window in text]
     assert split.texts.tolist() == [i for i, text in enumerate(theirs) for _ in text]
     assert split.lengths.tolist() == list(map(len, rows_of(split)))
@@ -125,6 +127,15 @@ def test_probabilities_are_pooled():
 def test_pooling_stands_logits_of_any_size():
     logits = np.array([[1e4, -1e4], [-1e4, 1e4]], np.float32)
     assert probabilities(pooled_logits(logits, np.array([0]), "mean")).tolist() == [[0.5, 0.5]]
+
+
+def test_probabilities_of_single_labels_are_pooled_as_they_are():
+    logits = np.array([[3, -2, 0], [-1, -4, 60], [2, 2, 2]], np.float32)
+    sigmoid = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    for pooling, expected in (("mean", sigmoid[:2].mean(axis=0)), ("max", sigmoid[:2].max(axis=0))):
+        pooled = pooled_logits(logits, np.array([0, 2]), pooling, multi_label=True)
+        assert 1 / (1 + np.exp(-pooled[0].astype(np.float64))) == pytest.approx(expected, rel=1e-5)
+        assert (pooled[1] == logits[2]).all()  # to the bit
 
 
 LABELS = ("sour", "sweet")

@@ -30,7 +30,8 @@ from pegboard.options import Options, as_document, check_options
 from pegboard.pipeline.blame import blaming
 from pegboard.plugins.loading import Component
 from pegboard.recipe import Choice, Recipe
-from pegboard.tasks.options import ClassifyOptions
+from pegboard.tasks.options import ClassifyOptions, MultiLabelOptions, task_options
+from pegboard.tasks.task import Task, task_of
 from pegboard.untrusted import check_kind, convert_hint, open_file, read_json, shortened
 from pegboard.version import __version__
 
@@ -60,7 +61,7 @@ class SavedModel:
     tokenizer: Tokenizer
     network: ClassifierNetwork
     label_names: tuple[str, ...]
-    task: ClassifyOptions
+    task: Task
     config: Mapping[str, Any]
 
 
@@ -71,8 +72,17 @@ def save_model(
     tokenizer: Tokenizer,
     network: ClassifierNetwork,
     label_names: Sequence[str],
+    learned: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model folder, whole or not at all.
+
+    Args:
+        folder: where to.
+        recipe: what was run.
+        tokenizer: trained.
+        network: trained.
+        label_names: the labels, by number.
+        learned: what the task learned besides the weights.
 
     Raises:
         RunError: it can't be written.
@@ -91,7 +101,7 @@ def save_model(
             for name, tensor in network.state_dict().items()
         }
         atomic_write(new / _WEIGHTS, to_safetensors(weights, metadata={"format": "pt"}))
-        config = _config(recipe, tokenizer, network.encoder, label_names)
+        config = _config(recipe, tokenizer, network.encoder, label_names, learned)
         atomic_write(new / _CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode())
         sums = {file.name: _sha256(file) for file in sorted(new.iterdir())}
         atomic_write(new / _MANIFEST, (json.dumps({"sha256": sums}, indent=2) + "\n").encode())
@@ -112,7 +122,7 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
     labels = _labels(config, folder)
     tokenizer_choice = _choice("tokenizer", saved, registry, folder)
     encoder_choice = _choice("encoder", saved, registry, folder)
-    task = _saved_options(ClassifyOptions, saved.get("task"), "task", folder, who=f"pegboard {__version__}")
+    task = _task(saved, folder)
     tokenizer = _load_tokenizer(tokenizer_choice, registry, folder)
     vocab = tokenizer.vocab_info
     if _vocab_record(vocab) != saved.get("vocab"):
@@ -122,23 +132,28 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
             where=str(folder),
             hint=_mend(saved["tokenizer"]),
         )
-    network = _load_network(encoder_choice, registry, vocab, len(labels), task, folder)
+    network = _load_network(encoder_choice, registry, vocab, labels, task, folder)
     return SavedModel(tokenizer, network, labels, task, config)
 
 
-def _config(recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Sequence[str]) -> dict[str, Any]:
+def _config(
+    recipe: Recipe, tokenizer: Tokenizer, encoder: Any, label_names: Sequence[str], learned: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    several = recipe.task.task == MultiLabelOptions.task
     names = dict(enumerate(label_names))
     shared = encoder.transformers_config() if isinstance(encoder, SavesForTransformers) else {"model_type": "pegboard"}
     return {
         **shared,
         "id2label": {str(i): name for i, name in names.items()},
         "label2id": {name: i for i, name in names.items()},
+        **({"problem_type": "multi_label_classification"} if several else {}),
         "pegboard": {
             "format": FORMAT,
             "version": __version__,
             "vocab": _vocab_record(tokenizer.vocab_info),
             **{kind: _recorded(recipe[kind]) for kind in ("tokenizer", "encoder")},
-            "task": as_document(recipe.task),
+            "task": {**({"name": recipe.task.task} if several else {}), **as_document(recipe.task)},
+            **({"learned": dict(learned)} if learned else {}),
         },
     }
 
@@ -198,6 +213,23 @@ def _saved_options(
             where=f"{folder}/{_CONFIG}, {shortened(str(error.where))}",
             hint=hint,
         ) from None
+
+
+def _task(saved: Mapping[str, Any], folder: Path) -> Task:
+    """The task that the model was trained for; a table without a name is that of `classify`."""
+    where, table = f"{folder}/{_CONFIG}", saved.get("task")
+    name = table.get("name", ClassifyOptions.task) if isinstance(table, dict) else ClassifyOptions.task
+    values = {key: value for key, value in table.items() if key != "name"} if isinstance(table, dict) else table
+    try:
+        schema = task_options(name)
+    except RecipeError as error:
+        raise ArtifactError(shortened(error.what), where=where, hint="upgrade pegboard") from None
+    options = _saved_options(schema, values, "task", folder, who=f"pegboard {__version__}")
+    learned = saved.get("learned", {})
+    try:
+        return task_of(options, learned if isinstance(learned, dict) else {})
+    except ValueError as error:
+        raise ArtifactError(shortened(str(error)), where=where, hint=_AGAIN) from None
 
 
 def _mend(record: Mapping[str, Any]) -> str:
@@ -261,7 +293,7 @@ def _load_tokenizer(choice: Choice, registry: Registry, folder: Path) -> Tokeniz
 
 
 def _load_network(
-    choice: Choice, registry: Registry, vocab: VocabInfo, labels: int, task: ClassifyOptions, folder: Path
+    choice: Choice, registry: Registry, vocab: VocabInfo, labels: Sequence[str], task: Task, folder: Path
 ) -> ClassifierNetwork:
     """The network that `config.json` describes with the saved weights, in evaluation mode, tried once."""
     from pegboard.pipeline.model import build_network
@@ -271,14 +303,14 @@ def _load_network(
     claims = read_claims(folder / _WEIGHTS)
     try:
         with no_larger_than(claims, where):
-            network = build_network(choice, registry, vocab, label_count=labels, task=task, saved=folder)
+            network = build_network(choice, registry, vocab, label_names=labels, task=task, saved=folder)
     except (RecipeError, RunError) as error:
         raise ArtifactError(shortened(error.what, most=500), where=where, hint=_AGAIN) from error
     except ComponentError as error:  # the plugin's fault, or that of options that it should not be given
         raise ComponentError(shortened(error.what, most=500), where=where, hint=error.hint) from error
     saved_names = {name: _saved_name(network.encoder, name) for name in network.state_dict()}
-    load_weights(network, folder / _WEIGHTS, claims, saved_names, labels)
-    _try_out(network.eval(), vocab, labels, folder)
+    load_weights(network, folder / _WEIGHTS, claims, saved_names, len(labels))
+    _try_out(network.eval(), vocab, len(labels), folder)
     return network
 
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 from pegboard.artifact import SavedModel, load_model
 from pegboard.pipeline.predict import best_device, in_blocks, predict_outputs
 from pegboard.precision import Comparison, PreciseNetwork
-from pegboard.tasks.classify import classification_report, probabilities
 from pegboard.tasks.windows import encoded_split, windows_of
 from pegboard.text.ragged import concatenate
 from pegboard.text.segments import as_arrow
@@ -47,9 +46,10 @@ class Classifier:
 
     def __init__(self, saved: SavedModel, device: Any = None, precision: str = "f32") -> None:
         self.label_names = saved.label_names
+        self.task = saved.task
         self.tokenizer = saved.tokenizer
         self._networks = PreciseNetwork(saved.network.to(device or best_device()), precision)
-        self.windows = windows_of(saved.tokenizer, saved.task.window_pooling)
+        self.windows = windows_of(saved.tokenizer, saved.task)
 
     @classmethod
     def from_folder(cls, folder: Path, registry: Registry, device: Any = None, precision: str = "f32") -> Classifier:
@@ -76,9 +76,17 @@ class Classifier:
         share = {} if self.compared is None else {"agreement": self.compared.agreement}
         return {"precision": self.precision, **share}
 
-    def predict(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> list[str]:
-        """The most probable label of each text."""
-        return [self.label_names[i] for i in self.predict_proba(texts).argmax(axis=-1)]
+    @property
+    def lists(self) -> Callable[[npt.NDArray[np.float32]], list[list[str]]] | None:
+        """For a multi-label model what gives the list of each text's labels, of probabilities [texts, labels]."""
+        return self._decide if self.task.multi_label else None
+
+    def _decide(self, probabilities: npt.NDArray[np.float32]) -> list[Any]:
+        return self.task.named(self.task.decide(probabilities), self.label_names)
+
+    def predict(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> list[Any]:
+        """The most probable label of each text; of a multi-label model the list of each text's labels."""
+        return self._decide(self.predict_proba(texts))
 
     def predict_proba(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float32]:
         """Probabilities float32 [texts, labels]; columns are in the order of `label_names`.
@@ -103,14 +111,14 @@ class Classifier:
         for block in in_blocks(texts):
             distinct = as_arrow(block, first=first).dictionary_encode()
             self._compare(len(distinct.dictionary), lambda: distinct.dictionary)  # noqa: B023 - used at once
-            result = probabilities(self._outputs(self._networks.network, self._encoded(distinct.dictionary)))
-            yield block, result[distinct.indices.to_numpy()]
+            logits = self._outputs(self._networks.network, self._encoded(distinct.dictionary))
+            yield block, self.task.probabilities(logits)[distinct.indices.to_numpy()]
             first += len(block)
 
     def evaluate(
         self, split: LabelledSplit, encoded: EncodedSplit | None = None
     ) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
-        """All figures of a split, and the probabilities they came from; see `classification_report`.
+        """All figures of a split, and the probabilities they came from; see `Task.report`.
 
         Args:
             split: texts and labels.
@@ -121,7 +129,7 @@ class Classifier:
             encoded = encoded_split(ids, split.labels, self.tokenizer.pad_id, self.windows)
         self._compare(len(split), split.texts.array)
         logits = self._outputs(self._networks.network, encoded)
-        return classification_report(logits, split.labels, self.label_names), probabilities(logits)
+        return self.task.report(logits, split.labels, self.label_names), self.task.probabilities(logits)
 
     def _encoded(self, texts: pa.LargeStringArray) -> EncodedSplit:
         return encoded_split(self.tokenizer.encode_batch(texts), None, self.tokenizer.pad_id, self.windows)
@@ -135,4 +143,7 @@ class Classifier:
         sample = self._networks.sample(count)
         if len(sample):
             encoded = self._encoded(texts().take(pa.array(sample)))
-            self._networks.compare(lambda network: self._outputs(network, encoded).argmax(axis=-1))
+            self._networks.compare(lambda network: self._labels(self._outputs(network, encoded)))
+
+    def _labels(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        return self.task.decide(self.task.probabilities(logits))

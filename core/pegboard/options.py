@@ -112,7 +112,8 @@ def _explained(error: ValidationError, table: str) -> RecipeError:
 
 
 def _message(problem: Any) -> str:
-    return str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return message.replace("should be an object", "should be a table")  # as TOML calls it
 
 
 def _hint(key: str, schema: type[Options], table: str, elsewhere: Iterable[str]) -> str:

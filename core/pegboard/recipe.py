@@ -31,7 +31,7 @@ from pegboard.options import Options, as_document
 from pegboard.plugins.loading import Component
 from pegboard.specs import KINDS
 from pegboard.suggestions import check_component_options, complete
-from pegboard.tasks.options import ClassifyOptions
+from pegboard.tasks.options import ClassifyOptions, TaskOptions, task_options
 from pegboard.toml import parse_value, read_toml, write_toml
 from pegboard.version import __version__
 
@@ -61,7 +61,7 @@ class Recipe:
     Attributes:
         seed: seed of everything random.
         choices: the chosen component of each kind.
-        task: options of the classification task.
+        task: options of the task.
         plugins: one-file plugins.
         data_fingerprint: of the data it ran on, or was resolved with; `None` before it has run.
         origins: by dotted key, where a value that nobody gave comes from.
@@ -69,7 +69,7 @@ class Recipe:
 
     seed: int
     choices: Mapping[str, Choice]
-    task: ClassifyOptions
+    task: TaskOptions
     plugins: tuple[str, ...] = ()
     data_fingerprint: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Recipe:
         top: dict[str, Any] = {"seed": self.seed}
         if self.plugins:
             top["plugins"] = list(self.plugins)
-        return {**top, **tables, "task": {"name": "classify", **as_document(self.task)}, "resolved": resolved}
+        return {**top, **tables, "task": {"name": self.task.task, **as_document(self.task)}, "resolved": resolved}
 
     def to_toml(self) -> str:
         """The document as TOML text."""
@@ -252,14 +252,12 @@ def resolve(document: Mapping[str, Any], registry: Registry) -> Recipe:
     given = {name: _table(document, name) for name in TABLES}
     origins = {f"{kind}.name": "default" for kind in KINDS if "name" not in given[kind]}
     components = {kind: _choose(kind, given[kind], registry, recorded.get(kind)) for kind in KINDS}
-    task_name = given["task"].pop("name", "classify")
-    if task_name != "classify":
-        raise RecipeError(f"there is no task {task_name!r}", where="task.name", hint="known: classify")
+    task_schema = task_options(given["task"].pop("name", ClassifyOptions.task))
     schemas: dict[str, type[Options]] = {kind: registry.options_of(components[kind]) for kind in KINDS}
-    schemas["task"] = ClassifyOptions
+    schemas["task"] = task_schema
     options, more_origins = complete(components, schemas, given)
     task = options.pop("task")
-    assert isinstance(task, ClassifyOptions)
+    assert isinstance(task, TaskOptions)
     data = recorded.get("data")
     recipe = Recipe(
         seed,

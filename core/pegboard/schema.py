@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pegboard.errors import ComponentError
 from pegboard.recipe import DEFAULT_SEED
 from pegboard.specs import KINDS
-from pegboard.tasks.options import ClassifyOptions
+from pegboard.tasks.options import TASKS, ClassifyOptions
 
 if TYPE_CHECKING:
     from pegboard.options import Options
@@ -43,8 +43,13 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
                 table["required"] = [key for key in table.get("required", ()) if key != "path"]
             tables.append(_named(table, name, component.spec.summary))
         properties[kind] = {"anyOf": [{**_TEXT, "description": "a name"}, *tables]}
-    task = _table(ClassifyOptions, "task", definitions)
-    properties["task"] = {"anyOf": [{"const": "classify"}, _named(task, {"const": "classify"}, "classification")]}
+    tasks = []
+    for task, options in TASKS.items():
+        described = _named(_table(options, task, definitions), {"const": task}, f"the task {task}")
+        if task != ClassifyOptions.task:  # which is meant where a table has no name
+            described["required"] = ["name"]
+        tasks.append(described)
+    properties["task"] = {"anyOf": [{"enum": list(TASKS)}, *tasks]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Pegboard recipe",

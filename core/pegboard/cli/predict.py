@@ -24,6 +24,13 @@ __all__ = ["predict"]
 @click.option("--column", default="text", show_default=True, metavar="C", help="The column of the texts.")
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Only the K most probable labels.")
 @precision_option
+@click.option(
+    "--label-separator",
+    default="|",
+    show_default=True,
+    metavar="S",
+    help="Between the labels of a text in .csv and .tsv.",
+)
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 def predict(
@@ -34,6 +41,7 @@ def predict(
     column: str,
     top: int | None,
     precision: str,
+    label_separator: str,
     plugins: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -55,23 +63,27 @@ def predict(
     classifier = load_with(Path(run), plugins, open_registry, precision=precision)
     if texts and output_file is None and not as_json:
         for text, row in zip(texts, classifier.predict_proba(texts), strict=True):
-            click.echo(_for_a_person(text, row, classifier.label_names, top))
+            lists = classifier.lists and classifier.lists(row[None])[0]
+            click.echo(_for_a_person(text, row, classifier.label_names, top, lists))
         say_precision(precision, classifier)
         return
     described = dict if precision == "f32" else classifier.described
-    with writer_for(output_file or "-", classifier.label_names, top, described) as write:
+    names, decide = classifier.label_names, classifier.lists
+    with writer_for(output_file or "-", names, top, described, decide, label_separator) as write:
         for block, probabilities in classifier.stream(source):
             write(block, probabilities)
     say_precision(precision, classifier)
 
 
-def _for_a_person(text: str, probabilities: Any, names: Any, top: int | None) -> str:
-    """The best label, and a bar for each; a long text, or one of many lines, is cut to one line."""
+def _for_a_person(text: str, probabilities: Any, names: Any, top: int | None, lists: list[str] | None) -> str:
+    """The best label or the list of labels, and a bar for each; a text that is long or has many lines is cut to one."""
     order = (-probabilities).argsort(kind="stable")[: top or len(names)]
     best = int(order[0])
     shown = " ".join(text.split())
     shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
     lines = [f"{click.style(names[best], bold=True)}  {probabilities[best]:.3f}  {shown}"]
+    if lists is not None:
+        lines = [f"{click.style(', '.join(lists) or '(no label)', bold=True)}  {shown}"]
     width = max(len(names[i]) for i in order)
     for i in order:
         bar = "█" * round(float(probabilities[i]) * 30)

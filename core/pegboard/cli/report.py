@@ -14,6 +14,17 @@ __all__ = ["report"]
 _WIDEST_NAME = 12
 _MOST_COLUMNS = 12
 _MOST_CONFUSIONS = 15
+_FIGURES = {"accuracy": "accuracy", "macro_f1": "macro F1", "loss": "loss"}
+_OF_LISTS = {
+    "subset_accuracy": "all labels right",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "hamming_loss": "Hamming loss",
+    "loss": "loss",
+}
+_OF_A_LABEL = {"precision": "precision", "recall": "recall", "f1": "F1"}
+_OF_A_LABEL_IN_LISTS = {**_OF_A_LABEL, "average_precision": "avg. precision"}
+"""What is shown of `metrics.json`, and what it is called; `_LISTS` where a text has any number of labels."""
 
 
 def report(metrics: Mapping[str, Any]) -> str:
@@ -23,30 +34,39 @@ def report(metrics: Mapping[str, Any]) -> str:
         metrics: for each split its figures; classes and confusions are those of the last split.
     """
     splits = sorted(metrics, key=("train", "validation", "test").index)
+    last = metrics[splits[-1]]
+    several = "decisions" in last
+    shown_figures, shown_of_class = (_OF_LISTS, _OF_A_LABEL_IN_LISTS) if several else (_FIGURES, _OF_A_LABEL)
     overview = table(
         [
-            [
-                name,
-                *(f"{metrics[name][key]:.4f}" for key in ("accuracy", "macro_f1", "loss")),
-                f"{metrics[name]['rows']:,}",
-            ]
+            [name, *(f"{metrics[name][key]:.4f}" for key in shown_figures), f"{metrics[name]['rows']:,}"]
             for name in splits
         ],
-        header=["split", "accuracy", "macro F1", "loss", "rows"],
+        header=["split", *shown_figures.values(), "rows"],
         numbers=True,
     )
-    last = metrics[splits[-1]]
     classes = table(
         [
-            [name, *(f"{figures[key]:.3f}" for key in ("precision", "recall", "f1")), f"{figures['support']:,}"]
+            [name, *(f"{figures[key]:.3f}" for key in shown_of_class), f"{figures['support']:,}"]
             for name, figures in last["per_class"].items()
         ],
-        header=[f"label ({splits[-1]})", "precision", "recall", "F1", "rows"],
+        header=[f"label ({splits[-1]})", *shown_of_class.values(), "rows"],
         numbers=True,
     )
+    if several:
+        return f"{overview}\n\n{classes}\n\n{_decisions(last)}"
     names = list(last["per_class"])
     shown = _matrix if len(names) <= _MOST_COLUMNS else _most_confused
     return f"{overview}\n\n{classes}\n\n{shown(names, last['confusion'])}"
+
+
+def _decisions(figures: Mapping[str, Any]) -> str:
+    """How many labels a row has and is given; a label's confusion is in its precision and recall."""
+    decisions = figures["decisions"]
+    return (
+        f"a row has {decisions['labels_per_row']:.2f} labels and is given {decisions['predicted_per_row']:.2f}: "
+        f"those with a probability of at least {decisions['threshold']:.3g}"
+    )
 
 
 def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:

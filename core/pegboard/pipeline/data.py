@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pegboard.console import Console, silent
+from pegboard.contracts.dataset import label_feature
 from pegboard.errors import DataError, one_of
 from pegboard.pipeline.blame import blaming
+from pegboard.pipeline.labels import labels_of, occurring, rows_with, stratified
 from pegboard.recipe import Choice
 
 if TYPE_CHECKING:
@@ -33,11 +35,11 @@ class LabelledSplit:
 
     Attributes:
         texts: the texts; they need not fit into memory.
-        labels: int64 [rows]; -1 where the data have none.
+        labels: int64 [rows], -1 where the data have none; bool [rows, labels] where a row has any number of them.
     """
 
     texts: Texts
-    labels: npt.NDArray[np.int64]
+    labels: npt.NDArray[Any]
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -46,11 +48,19 @@ class LabelledSplit:
 
 @dataclass(frozen=True)
 class LabelledData:
-    """The splits of a data set, the names of its labels (none if it has no labels), and a hash of all of it."""
+    """The splits of a data set.
+
+    Attributes:
+        splits: by name.
+        label_names: the names of the labels; none if there are no labels.
+        fingerprint: a hash of all of it.
+        multi_label: whether each row has a list of labels.
+    """
 
     splits: dict[str, LabelledSplit]
     label_names: tuple[str, ...]
     fingerprint: str
+    multi_label: bool = False
 
 
 def load_data(
@@ -75,12 +85,13 @@ def load_data(
         splits = {name: LabelledSplit(rows, np.full(len(rows), -1)) for name, rows in texts.items()}
         return LabelledData(splits, (), _fingerprint(splits, ()))
     names = label_names(loaded, choice.component.qualified_name)
+    multi_label = label_feature(next(iter(loaded.values())))[1]
     splits = {name: _checked(split, name, names) for name, split in loaded.items()}
     if cut and labelled:
         _check_train(splits, names, console)
     if cut and "train" in splits:
         splits = _with_missing_splits(splits, choice.options, console)
-    return LabelledData(splits, names, _fingerprint(splits, names))
+    return LabelledData(splits, names, _fingerprint(splits, names), multi_label)
 
 
 def load_splits(choice: Choice, registry: Registry, console: Console = silent) -> dict[str, datasets.Dataset]:
@@ -121,12 +132,12 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
         who: the data set, for the message of an error.
 
     Raises:
-        DataError: a split lacks a column, its labels are no ClassLabel, or the splits disagree.
+        DataError: a split lacks a column, its labels are no ClassLabel or lists of it, or the splits disagree.
     """
     if all(split.column_names == ["text"] for split in loaded.values()):
         hint = "to train and to evaluate each text needs a label; `pegboard tokenize` takes texts alone"
         raise DataError("the texts have no labels", where=who, hint=hint)
-    named: dict[str, list[str]] = {}
+    named: dict[str, tuple[list[str], bool]] = {}
     for name, split in loaded.items():
         for column in ("text", "label"):
             if column not in split.column_names:
@@ -135,12 +146,15 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
                     where=f"{who}, {name}",
                     hint=one_of(column, split.column_names),
                 )
-        feature: Any = split.features["label"]
+        feature, in_lists = label_feature(split)
         if not hasattr(feature, "names"):
-            raise DataError("the column 'label' must be a ClassLabel", where=f"{who}, {name}")
-        named[name] = list(feature.names)
-    (first, names), *others = named.items()
-    for name, other in others:
+            raise DataError("the column 'label' must be a ClassLabel, or a list of it", where=f"{who}, {name}")
+        named[name] = list(feature.names), in_lists
+    (first, (names, lists)), *others = named.items()
+    for name, (other, in_lists) in others:
+        if in_lists != lists:
+            one, many = (first, name) if in_lists else (name, first)
+            raise DataError(f"{many} has lists of labels, {one} has one label a row", where=who)
         if other != names:
             raise DataError(f"{first} and {name} disagree on the labels: {names} and {other}", where=who)
     return tuple(names)
@@ -148,16 +162,8 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
 
 def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> LabelledSplit:
     """The split's texts and labels; refuses what can't be trained on, by row."""
-    table = split.select_columns(["label"]).with_format("arrow")[:]
-    missing = table.column("label").is_null().to_numpy()
-    if missing.any():
-        raise DataError("the label is missing", where=f"{name}, row {missing.argmax()}")
-    labels = table.column("label").to_numpy().astype(np.int64)
-    outside = (labels < 0) | (labels >= len(label_names))
-    if outside.any():
-        row = int(outside.argmax())
-        hint = "-1 often stands for a label kept secret: leave that split out" if labels[row] == -1 else None
-        raise DataError(f"label {labels[row]} has no name", where=f"{name}, row {row}", hint=hint)
+    column = split.select_columns(["label"]).with_format("arrow")[:].column("label")
+    labels = labels_of(column, len(label_names), name)
     return LabelledSplit(_checked_texts(split, name), labels)
 
 
@@ -194,15 +200,15 @@ def _check_train(splits: Mapping[str, LabelledSplit], names: Sequence[str], cons
         raise DataError(
             f"there is no train split, only {', '.join(splits)}", hint="to evaluate use `pegboard evaluate`"
         )
-    present = set(np.unique(splits["train"].labels).tolist())
+    present = set(occurring(splits["train"].labels))
     if len(present) < 2:
-        only = names[present.pop()]
-        raise DataError(f"train has one label only, {only!r}", hint="a classifier needs at least two")
+        what = f"train has one label only, {names[present.pop()]!r}" if present else "no row of train has a label"
+        raise DataError(what, hint="a classifier needs at least two")
     for split, rows in splits.items():
-        unseen = set(np.unique(rows.labels).tolist()) - present
+        unseen = set(occurring(rows.labels)) - present
         if unseen:
             label = min(unseen)
-            row = int((rows.labels == label).argmax())
+            row = int(rows_with(rows.labels, label)[0])
             raise DataError(
                 f"the label {names[label]!r} does not occur in train",
                 where=f"{split}, row {row}",
@@ -220,7 +226,7 @@ def _with_missing_splits(splits: dict[str, LabelledSplit], options: Any, console
     if not shares:
         return splits
     train, seed = splits["train"], getattr(options, "split_seed", 42)
-    parts = _stratified(train.labels, shares, seed)
+    parts = stratified(train.labels, shares, seed)
     for name in shares:
         if not len(parts[name]):
             raise DataError(
@@ -233,20 +239,6 @@ def _with_missing_splits(splits: dict[str, LabelledSplit], options: Any, console
         f"note: the data have no {' and no '.join(shares)} split: {sizes} cut from train, stratified, seed {seed}"
     )
     return {name: {**splits, **cut}[name] for name in SPLITS}
-
-
-def _stratified(labels: npt.NDArray[np.int64], shares: dict[str, float], seed: int) -> dict[str, npt.NDArray[np.int64]]:
-    """Row numbers for train and each share, ascending; every label keeps its proportion, and stays in train."""
-    generator = np.random.default_rng(seed)
-    taken: dict[str, list[npt.NDArray[np.int64]]] = {"train": [], **{name: [] for name in shares}}
-    for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        for name, share in shares.items():
-            count = min(round(share * int((labels == label).sum())), max(0, len(rows) - 1))
-            taken[name].append(rows[:count])
-            rows = rows[count:]
-        taken["train"].append(rows)
-    return {name: np.sort(np.concatenate(rows)).astype(np.int64) for name, rows in taken.items()}
 
 
 def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from pegboard.console import Console, silent
 from pegboard.errors import DataError, UsageError, one_of
 from pegboard.files import atomic_write, cannot_write
 from pegboard.pipeline.data import SPLITS, LabelledData, LabelledSplit, load_data
+from pegboard.pipeline.labels import as_arrow, indicators, occurring, rows_with
 from pegboard.pipeline.tokens import encode_splits
 from pegboard.recipe import resolve_dataset, set_value
 
@@ -46,7 +47,8 @@ def evaluate_and_finish(run: RunContext, data: LabelledData, figures: Mapping[st
     for (split, rows), ids in zip(measured.items(), encoded, strict=True):
         metrics[split], probability = classifier.evaluate(rows, ids)
         file = run.folder / "predictions" / f"{split}.parquet"
-        write_predictions(file, rows, probability, data.label_names)
+        prediction = classifier.task.decide(probability)
+        write_predictions(file, rows, prediction, probability, data.label_names)
     metrics["train"] = dict(figures)
     atomic_write(run.folder / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
     shutil.rmtree(run.checkpoints, ignore_errors=True)
@@ -111,18 +113,24 @@ def evaluate_run(
 
 
 def write_predictions(
-    file: Path, split: LabelledSplit, probability: npt.NDArray[np.float32], names: Sequence[str]
+    file: Path,
+    split: LabelledSplit,
+    prediction: npt.NDArray[Any],
+    probability: npt.NDArray[np.float32],
+    names: Sequence[str],
 ) -> None:
-    """A Parquet file with `text`, `label`, `prediction` and one column `probability_<label>` for each label."""
+    """A Parquet file with `text`, `label`, `prediction` and one column `probability_<label>` for each label.
+
+    Where a text has any number of labels, label and prediction are lists of names in the order of the labels.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    label_names = pa.array(names)
     table = pa.table(
         {
             "text": split.texts.array(),
-            "label": label_names.take(pa.array(split.labels)),
-            "prediction": label_names.take(pa.array(probability.argmax(axis=-1))),
+            "label": as_arrow(split.labels, names),
+            "prediction": as_arrow(prediction, names),
             **{f"probability_{name}": pa.array(probability[:, i]) for i, name in enumerate(names)},
         }
     )
@@ -144,15 +152,24 @@ def _own_dataset(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_labels_of(classifier: Classifier, data: LabelledData, name: str) -> LabelledSplit:
     """The split with label numbers as the model has them; data may know fewer labels, or in another order."""
+    if data.multi_label != classifier.task.multi_label:
+        ours, theirs = ("one label", "lists of labels") if data.multi_label else ("lists of labels", "one label a text")
+        hint = "choose another column with --set dataset.label_column=NAME"
+        if classifier.task.multi_label:
+            hint = f"--set dataset.label_separator='|' reads a|b as a list; or {hint}"
+        raise DataError(f"the model gives each text {ours}, the data have {theirs}", where=name, hint=hint)
     known = {label: i for i, label in enumerate(classifier.label_names)}
     split = data.splits[name]
-    for label in np.unique(split.labels).tolist():
+    for label in occurring(split.labels):
         if data.label_names[label] not in known:
-            row = int((split.labels == label).argmax())
+            row = int(rows_with(split.labels, label)[0])
             raise DataError(
                 f"the model does not know the label {data.label_names[label]!r}",
                 where=f"{name}, row {row}",
                 hint=one_of(data.label_names[label], known),
             )
     numbers = np.array([known.get(label, -1) for label in data.label_names], np.int64)
-    return LabelledSplit(split.texts, numbers[split.labels])
+    if not data.multi_label:
+        return LabelledSplit(split.texts, numbers[split.labels])
+    rows, labels = np.nonzero(split.labels)
+    return LabelledSplit(split.texts, indicators(rows, numbers[labels], len(split), len(known)))

@@ -15,9 +15,11 @@ from pegboard.contracts.trainer import Trainer
 from pegboard.errors import RecipeError, RunError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.model import build_network, seed_everything
+from pegboard.pipeline.predict import predict_outputs
 from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
 from pegboard.recipe import Recipe
-from pegboard.tasks.classify import ClassificationData, balancing_weights
+from pegboard.tasks.classify import ClassificationData
+from pegboard.tasks.task import task_of
 from pegboard.tasks.windows import windows_of
 
 if TYPE_CHECKING:
@@ -47,14 +49,17 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
         RecipeError: the parts do not fit each other.
         ComponentError: one of them is broken.
     """
+    task = task_of(recipe.task)
+    task.check(data.label_names, multi_label=data.multi_label)
     cache, choice = Cache.open(console), recipe["tokenizer"]
     tokenizer = prepare_tokenizer(choice, registry, data.splits["train"].texts, cache, console)
     splits = [data.splits[split] for split in ("train", "validation")]
-    windows = windows_of(tokenizer, recipe.task.window_pooling)
+    windows = windows_of(tokenizer, task)
     train, validation = encode_splits(choice, registry, tokenizer, splits, cache, console, windows=windows)
-    if recipe.task.sampling == "balanced" and train.labels is not None:
-        train.sampling_weights = train.for_rows(balancing_weights(train.labels))
-    encoded = ClassificationData(train, validation, data.label_names)
+    assert train.labels is not None
+    weights = task.sampling_weights(train.labels)
+    train.sampling_weights = train.for_rows(weights) if weights is not None else None
+    encoded = ClassificationData(train, validation, data.label_names, task)
     console.note(
         f"{len(splits[0]):,} training texts{_in_windows(train, splits[0])}, {int(train.lengths.sum()):,} tokens, "
         f"vocabulary {tokenizer.vocab_size:,}, {len(data.label_names)} labels"
@@ -64,8 +69,8 @@ def assemble(recipe: Recipe, registry: Registry, data: LabelledData, console: Co
         recipe["encoder"],
         registry,
         tokenizer.vocab_info,
-        label_count=len(data.label_names),
-        task=recipe.task,
+        label_names=data.label_names,
+        task=task,
         train_labels=encoded.train.labels,
     )
     choice = recipe["trainer"]
@@ -99,6 +104,9 @@ def fit(parts: Parts, run: RunContext) -> dict[str, Any]:
         figures = dict(parts.trainer.fit(parts.network, parts.data, run))
         json.dumps(figures, allow_nan=False)  # better now than when metrics.json is written
     _check_finite(parts.network)
+    task, validation = parts.data.task, parts.data.validation
+    assert validation.labels is not None
+    task.after_training(lambda: validation.pooled(predict_outputs(parts.network, validation)), validation.labels)
     if run.is_main:
         save_model(
             run.folder / "model",
@@ -106,6 +114,7 @@ def fit(parts: Parts, run: RunContext) -> dict[str, Any]:
             tokenizer=parts.tokenizer,
             network=parts.network,
             label_names=parts.data.label_names,
+            learned=task.learned,
         )
     return {
         "seconds": time.perf_counter() - start,

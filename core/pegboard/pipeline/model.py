@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pegboard.contracts.tokenizer import VocabInfo
 from pegboard.errors import RecipeError
 from pegboard.pipeline.blame import blaming
 from pegboard.recipe import Choice
-from pegboard.tasks.options import ClassifyOptions
+from pegboard.tasks.task import Labels, Task
 
 if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
@@ -37,9 +37,9 @@ def build_network(
     registry: Registry,
     vocab: VocabInfo,
     *,
-    label_count: int,
-    task: ClassifyOptions,
-    train_labels: npt.NDArray[np.int64] | None = None,
+    label_names: Sequence[str],
+    task: Task,
+    train_labels: Labels | None = None,
     saved: Path | None = None,
 ) -> ClassifierNetwork:
     """The classifier's network on the CPU.
@@ -48,9 +48,9 @@ def build_network(
         choice: the encoder component and its options.
         registry: the installed components.
         vocab: what the tokenizer says of its ids.
-        label_count: number of labels.
-        task: options of the classification task.
-        train_labels: needed for balanced class weights.
+        label_names: the labels' names.
+        task: what is learned.
+        train_labels: to train; the loss may go by how often they occur.
         saved: the folder of a saved model; the encoder then builds its architecture only.
 
     Raises:
@@ -64,21 +64,8 @@ def build_network(
             where="tokenizer.max_length",
             hint=f"--set tokenizer.max_length={encoder.max_length}",
         )
-    import torch
-
-    from pegboard.tasks.network import ClassifierNetwork, balanced_weights
-
-    weights = None
-    if task.class_weights == "balanced" and train_labels is not None:
-        weights = balanced_weights(torch.from_numpy(train_labels), label_count)
-    return ClassifierNetwork(
-        encoder,
-        label_count,
-        dropout=task.dropout,
-        label_smoothing=task.label_smoothing,
-        class_weights=weights,
-        focal_gamma=task.focal_gamma,
-    )
+    weights = task.class_weights(train_labels, label_names) if train_labels is not None else None
+    return task.network(encoder, len(label_names), weights)
 
 
 def build_encoder(choice: Choice, registry: Registry, vocab: VocabInfo, saved: Path | None = None) -> Any:

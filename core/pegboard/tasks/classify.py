@@ -1,23 +1,32 @@
-"""Classification: rows into batches, logits into figures."""
+"""Classification with one label a text: rows into batches, logits into figures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pegboard.tasks.options import ClassifyOptions
+from pegboard.tasks.task import Floats, Labels, Task
 from pegboard.text.stored import StoredIds, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
-__all__ = ["ClassificationData", "EncodedSplit", "balancing_weights", "classification_report", "probabilities"]
+    from pegboard.tasks.network import ClassifierNetwork
 
-Logits = npt.NDArray[np.float32]
+__all__ = [
+    "ClassificationData",
+    "Classify",
+    "EncodedSplit",
+    "balancing_weights",
+    "classification_report",
+    "probabilities",
+]
 
 
 class EncodedSplit:
@@ -25,7 +34,7 @@ class EncodedSplit:
 
     Args:
         input_ids: `large_list<int32>`, or ids that lie in a file.
-        labels: int64 [texts], or `None` for texts without labels.
+        labels: int64 [texts], or bool [texts, labels] where a text has any number; `None` for texts without labels.
         pad_id: the id that fills a batch.
 
     Here each text is a row; in a `WindowedSplit` it is as many rows as it has windows.
@@ -38,9 +47,7 @@ class EncodedSplit:
 
     sampling_weights: npt.NDArray[np.float64] | None = None
 
-    def __init__(
-        self, input_ids: pa.LargeListArray | StoredIds, labels: npt.NDArray[np.int64] | None, pad_id: int
-    ) -> None:
+    def __init__(self, input_ids: pa.LargeListArray | StoredIds, labels: Labels | None, pad_id: int) -> None:
         ids = input_ids if isinstance(input_ids, StoredIds) else stored(input_ids)
         self._values, self._starts, self.lengths = ids
         self.labels = labels
@@ -51,7 +58,9 @@ class EncodedSplit:
         return len(self.lengths)
 
     def collate(self, rows: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        """`input_ids` and `attention_mask` int64 [batch, time], and `labels` int64 [batch] where there are any.
+        """`input_ids` and `attention_mask` int64 [batch, time], and `labels` where there are any.
+
+        Labels are int64 [batch], or bool [batch, labels] where a row has any number of them.
 
         Time is the longest of the rows, at least 1, so that a row without tokens is a row of padding.
         """
@@ -74,7 +83,7 @@ class EncodedSplit:
         """What each text has, for each row."""
         return values
 
-    def pooled(self, outputs: Logits) -> Logits:
+    def pooled(self, outputs: Floats) -> Floats:
         """The network's outputs for the rows, as outputs for the texts."""
         return outputs
 
@@ -84,22 +93,73 @@ class EncodedSplit:
         return positions
 
 
+class Classify(Task):
+    """The task `classify`; the labels of a split are int64 [rows]."""
+
+    name = ClassifyOptions.task
+    multi_label = False
+
+    def network(self, encoder: Any, label_count: int, class_weights: Tensor | None = None) -> ClassifierNetwork:
+        """The network with the cross-entropy."""
+        from pegboard.tasks.network import ClassifierNetwork
+
+        return ClassifierNetwork(
+            encoder,
+            label_count,
+            dropout=self.options.dropout,
+            label_smoothing=self.options.label_smoothing,
+            class_weights=class_weights,
+            focal_gamma=self.options.focal_gamma,
+        )
+
+    def balanced_weights(self, labels: Tensor, count: int) -> Tensor:
+        """Inversely proportional to how often each label occurs; their mean over rows is 1."""
+        from pegboard.tasks.network import balanced_weights
+
+        return balanced_weights(labels, count)
+
+    def sampling_weights(self, labels: Labels) -> npt.NDArray[np.float64] | None:
+        """By which each label is drawn equally often, if that was asked for."""
+        return balancing_weights(labels) if self.options.sampling == "balanced" else None
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """Softmax over the labels."""
+        return probabilities(logits)
+
+    def decide(self, probabilities: Floats) -> Labels:
+        """The most probable label of each row, int64 [rows]."""
+        best: Labels = probabilities.argmax(axis=-1)
+        return best
+
+    def named(self, labels: Labels, names: Sequence[str]) -> list[str]:
+        """The name of each row's label."""
+        return [names[i] for i in labels]
+
+    def report(self, logits: Floats, labels: Labels, names: Sequence[str]) -> dict[str, Any]:
+        """See `classification_report`."""
+        return classification_report(logits, labels, names)
+
+    def after_training(self, logits: Callable[[], Floats], labels: Labels) -> None:
+        """Nothing: the weights are all there is."""
+
+
 @dataclass(frozen=True)
 class ClassificationData:
-    """What a trainer is given for classification."""
+    """What a trainer is given to learn labels."""
 
     train: EncodedSplit
     validation: EncodedSplit
     label_names: Sequence[str]
+    task: Task = field(default_factory=lambda: Classify(ClassifyOptions.model_validate({})))
 
-    def metrics(self, outputs: Logits) -> dict[str, float]:
-        """Those figures of `classification_report` that are one number, of logits for the rows of validation."""
+    def metrics(self, outputs: Floats) -> dict[str, float]:
+        """Those figures of the task's report that are one number, of logits for the rows of validation."""
         assert self.validation.labels is not None
-        report = classification_report(self.validation.pooled(outputs), self.validation.labels, self.label_names)
-        return {name: report[name] for name in ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "loss")}
+        report = self.task.report(self.validation.pooled(outputs), self.validation.labels, self.label_names)
+        return {name: figure for name, figure in report.items() if isinstance(figure, float)}
 
 
-def balancing_weights(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def balancing_weights(labels: Labels) -> npt.NDArray[np.float64]:
     """Weights float64 [rows] by which each label is drawn equally often.
 
     Example:
@@ -110,15 +170,15 @@ def balancing_weights(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return weights
 
 
-def probabilities(logits: Logits) -> Logits:
+def probabilities(logits: Floats) -> Floats:
     """Softmax over the last axis, float32 [rows, labels]."""
     shifted = logits - logits.max(axis=-1, keepdims=True, initial=-np.inf)
     exponents = np.exp(shifted, dtype=np.float32)
-    result: Logits = exponents / exponents.sum(axis=-1, keepdims=True)
+    result: Floats = exponents / exponents.sum(axis=-1, keepdims=True)
     return result
 
 
-def classification_report(logits: Logits, labels: npt.NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+def classification_report(logits: Floats, labels: npt.NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
     """All figures of a split for `metrics.json`.
 
     Args:

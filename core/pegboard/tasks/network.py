@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from pegboard.contracts.trainer import StepOutput
 
-__all__ = ["ClassifierNetwork"]
+__all__ = ["ClassifierNetwork", "MultiLabelNetwork"]
 
 
 class ClassifierNetwork(nn.Module):
@@ -51,9 +51,9 @@ class ClassifierNetwork(nn.Module):
         labels: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> StepOutput:
-        """Logits float [batch, labels], and the loss where `labels` int64 [batch] are given.
+        """Logits float [batch, labels], and the loss where `labels` are given, here int64 [batch].
 
-        The loss is the cross-entropy, computed in float32; `weights` float [batch] say how much each row counts.
+        The loss is computed in float32, here the cross-entropy; `weights` float [batch] say how much each row counts.
         """
         pooled = self.encoder(input_ids, attention_mask).pooled
         logits = self.head(self.dropout(pooled)).float()
@@ -77,6 +77,30 @@ class ClassifierNetwork(nn.Module):
         # Never quite 0, where a power below 1 has an infinite slope.
         doubt = -torch.expm1(log_probability)
         return doubt.clamp(min=1e-6) ** self.focal_gamma * losses, of_rows
+
+
+class MultiLabelNetwork(ClassifierNetwork):
+    """The same network for texts with any number of labels: `labels` are bool [batch, labels].
+
+    The loss is the mean binary cross-entropy over rows and labels. `class_weights` weigh the rows that have a label
+    against those without it, `label_smoothing` moves each target towards a half, and `focal_gamma` works on the
+    probability of each decision.
+    """
+
+    def _losses(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each row, summed over its labels and weighted, and its weight, float [batch]."""
+        targets = labels.to(logits.dtype)
+        smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+        losses = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
+        if self.focal_gamma:
+            log_probability = -functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+            doubt = -torch.expm1(log_probability)
+            losses = doubt.clamp(min=1e-6) ** self.focal_gamma * losses
+        weights: Any = self.class_weights
+        if weights is None:
+            return losses.sum(-1), torch.full_like(losses[:, 0], losses.shape[1])
+        weight = torch.where(labels.bool(), weights, weights.new_ones(()))
+        return (losses * weight).sum(-1), weight.sum(-1)
 
 
 def balanced_weights(labels: Tensor, count: int) -> Tensor:

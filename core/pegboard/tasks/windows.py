@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pegboard.contracts.tokenizer import Tokenizer, window_step
 from pegboard.tasks.classify import EncodedSplit
+from pegboard.tasks.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +31,7 @@ class Windows(NamedTuple):
         before: special tokens at the beginning of a text, which every window gets.
         after: special tokens at its end, which every window gets.
         pooling: what the predictions of a text's windows become: their `mean`, or for each label the `max`.
+        multi_label: whether each label has a probability of its own, or all of them together add up to 1.
     """
 
     max_length: int
@@ -37,9 +39,10 @@ class Windows(NamedTuple):
     before: int = 0
     after: int = 0
     pooling: str = "mean"
+    multi_label: bool = False
 
 
-def windows_of(tokenizer: Tokenizer, pooling: str) -> Windows | None:
+def windows_of(tokenizer: Tokenizer, task: Task) -> Windows | None:
     """How a tokenizer's options have long texts cut into windows; `None` if they have not.
 
     Raises:
@@ -47,7 +50,9 @@ def windows_of(tokenizer: Tokenizer, pooling: str) -> Windows | None:
     """
     before, after = tokenizer.frame
     step = window_step(tokenizer.options, before + after)
-    return Windows(tokenizer.max_length, step, before, after, pooling) if step else None
+    if not step:
+        return None
+    return Windows(tokenizer.max_length, step, before, after, task.options.window_pooling, task.multi_label)
 
 
 def encoded_split(
@@ -116,7 +121,8 @@ class WindowedSplit(EncodedSplit):
 
     def pooled(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The outputs of the windows as outputs of the texts; see `pooled_logits`."""
-        return pooled_logits(outputs, self._firsts, self._windows.pooling)
+        windows = self._windows
+        return pooled_logits(outputs, self._firsts, windows.pooling, multi_label=windows.multi_label)
 
     def _positions(self, rows: Rows, time: int) -> Rows:
         text, windows = self.texts[rows], self._windows
@@ -128,7 +134,9 @@ class WindowedSplit(EncodedSplit):
         return np.where((from_end >= 1) & (from_end <= windows.after), last, positions)
 
 
-def pooled_logits(logits: npt.NDArray[np.float32], firsts: Rows, pooling: str) -> npt.NDArray[np.float32]:
+def pooled_logits(
+    logits: npt.NDArray[np.float32], firsts: Rows, pooling: str, *, multi_label: bool = False
+) -> npt.NDArray[np.float32]:
     """Logits for texts from those for their windows; a text of one window keeps its logits to the bit.
 
     Args:
@@ -136,6 +144,7 @@ def pooled_logits(logits: npt.NDArray[np.float32], firsts: Rows, pooling: str) -
         firsts: the first window of each text, int64 [texts].
         pooling: `mean`: the softmax of the result is the mean of the windows' probabilities; `max`: it is in proportion
             to the largest probability that a window gives each label.
+        multi_label: the probabilities are not the softmax but the sigmoid of each logit, and are pooled as they are.
 
     Example:
         >>> logits = np.log(np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]], np.float32))
@@ -148,9 +157,14 @@ def pooled_logits(logits: npt.NDArray[np.float32], firsts: Rows, pooling: str) -
     several = counts > 1
     if several.any():
         wide = logits.astype(np.float64)
-        wide -= np.logaddexp.reduce(wide, axis=-1, keepdims=True)
+        if not multi_label:
+            wide -= np.logaddexp.reduce(wide, axis=-1, keepdims=True)
         if pooling == "max":
             of_texts = np.maximum.reduceat(wide, firsts, axis=0)
+        elif multi_label:
+            # The logit of their mean: the log of their sum less the log of the sum of what each lacks to 1.
+            having, lacking = -np.logaddexp(0, -wide), -np.logaddexp(0, wide)
+            of_texts = np.logaddexp.reduceat(having, firsts, axis=0) - np.logaddexp.reduceat(lacking, firsts, axis=0)
         else:
             of_texts = np.logaddexp.reduceat(wide, firsts, axis=0) - np.log(counts)[:, None]
         pooled[several] = of_texts[several]

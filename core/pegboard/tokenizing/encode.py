@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.errors import UsageError
 from pegboard.files import atomic_folder
 from pegboard.pipeline.blame import blaming
+from pegboard.pipeline.labels import as_arrow
 from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
 from pegboard.tokenizing.data import train_split
 from pegboard.tokenizing.output import check_new_folder
@@ -217,17 +217,15 @@ def _bytes_of(texts: Texts) -> int:
     return sum(pc.sum(pc.binary_length(block)).as_py() or 0 for block in texts.blocks())
 
 
-def _write_parquet(
-    file: Path, stored: Path, labels: npt.NDArray[np.int64] | None, label_names: tuple[str, ...]
-) -> None:
-    """`input_ids` list<int32>, and `label` int64 where there are labels.
+def _write_parquet(file: Path, stored: Path, labels: npt.NDArray[Any] | None, label_names: tuple[str, ...]) -> None:
+    """`input_ids` list<int32>, and `label` int64, or list<int64>, where there are labels.
 
     There is no attention mask, since nothing is padded: it would be all ones. The ids are read as a stream, not through
     a memory map, since pages of a map that were touched count as memory used.
     """
     import pyarrow.parquet as pq
 
-    schema = _schema(label_names)
+    schema = _schema(label_names, in_lists=labels is not None and labels.ndim == 2)
     start = 0
     with (
         pa.OSFile(str(stored)) as source,
@@ -238,16 +236,17 @@ def _write_parquet(
             columns = [batch.column(0).cast(schema.field("input_ids").type)]
             if label_names:
                 assert labels is not None
-                columns.append(pa.array(labels[start : start + len(batch)]))
+                columns.append(as_arrow(labels[start : start + len(batch)]).cast(schema.field("label").type))
             writer.write_table(pa.table(columns, schema=schema))
             start += len(batch)
 
 
-def _schema(label_names: tuple[str, ...]) -> pa.Schema:
+def _schema(label_names: tuple[str, ...], *, in_lists: bool) -> pa.Schema:
     """The columns, with what the `datasets` library reads the names of the labels from."""
     import datasets
 
     features: dict[str, Any] = {"input_ids": datasets.Sequence(datasets.Value("int32"))}
     if label_names:
-        features["label"] = datasets.ClassLabel(names=list(label_names))
+        label = datasets.ClassLabel(names=list(label_names))
+        features["label"] = datasets.Sequence(label) if in_lists else label
     return datasets.Features(features).arrow_schema
