@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pegboard.text.encoding import UnitEncoder
-from pegboard.text.ragged import ends_kept
-from pegboard.text.segments import cut
+from pegboard.text.ragged import ends_kept, from_lists
+from pegboard.text.segments import Cutter
 
 SCRIPTS = {
     "english": "The quick brown fox, it's said, jumps over the lazy dog. ",
@@ -165,14 +165,13 @@ def test_only_the_ends_of_a_long_text_are_encoded():
     seen = []
 
     def encode(units, _):
-        seen.extend(units)
-        return [list(map(ord, unit.rstrip())) for unit in units]
+        texts = units.to_pylist()
+        seen.extend(texts)
+        return from_lists([list(map(ord, text.rstrip())) for text in texts])
 
     for choice in ("head", "tail", "both"):
         seen.clear()
-        encoder = UnitEncoder(
-            lambda block: cut(block, "after_space"), encode, 100, where="after_space", long_texts=choice
-        )
+        encoder = UnitEncoder(Cutter("after_space"), encode, 100, long_texts=choice)
         text = " ".join(map(str, range(400_000)))
         [row] = encoder.encode([text]).to_pylist()
         assert row == expected(list(map(ord, text.replace(" ", ""))), choice, 100, 0)

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from pegboard.errors import DataError
 from pegboard.text import segments as module
 from pegboard.text.ascii_words import AsciiWords
-from pegboard.text.segments import as_arrow, blocks, border_from, cut, cut_words
+from pegboard.text.segments import as_arrow, blocks, border_from, cut, cut_words, cut_words_after_spaces
 from pegboard.text.texts import Texts
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 texts = st.lists(st.text(st.sampled_from("ab  é\n\t\u00a0\u3000😀\x00"), max_size=12), max_size=8)
-ascii_texts = st.lists(st.text(st.sampled_from("aB0 _'-,.\n\t[é"), max_size=14), max_size=8)
+ascii_texts = st.lists(st.text(st.sampled_from("aBs0 _'-,.\n\t[é"), max_size=14), max_size=8)
 
 
 def pieces(units):
@@ -88,6 +88,45 @@ def test_words_are_those_of_the_library(pipeline, rows):
         together = [p for unit, is_word in zip(row, word, strict=True) for p in ([unit] if is_word else split(unit))]
         assert together == split(text)
         assert not any(is_word and not unit.isascii() for unit, is_word in zip(row, word, strict=True))
+
+
+METASPACE = pre_tokenizers.Sequence(
+    [
+        pre_tokenizers.Metaspace("▁", prepend_scheme="always", split=True),
+        pre_tokenizers.Split(Regex(r"▁?\p{L}+|▁?\p{N}+|▁?[^\s\p{L}\p{N}▁]+|\s|▁"), "isolated"),
+    ]
+)
+SPACE_FIRST = {
+    "bytes": (None, pre_tokenizers.ByteLevel(add_prefix_space=False)),
+    "bytes, space in front": (normalizers.Lowercase(), pre_tokenizers.ByteLevel(add_prefix_space=True)),
+    "marks, kinds": (normalizers.NFC(), METASPACE),
+    "marks": (None, pre_tokenizers.Metaspace("▁", prepend_scheme="never", split=True)),
+}
+
+
+@pytest.mark.parametrize("pipeline", SPACE_FIRST.values(), ids=SPACE_FIRST)
+@given(rows=ascii_texts)
+def test_words_with_the_space_before_them_are_those_of_the_library(pipeline, rows):
+    normalizer, splitter = pipeline
+
+    def split(text):
+        normal = normalizer.normalize_str(text) if normalizer else text
+        return [piece for piece, _ in splitter.pre_tokenize_str(normal)]
+
+    rules = AsciiWords(normalizer, splitter, ["[SEP]"], space_first=True)
+    units = cut_words_after_spaces(as_arrow(rows), rules)
+    are_words = [units.words[start:end] for start, end in zip(units.rows[:-1], units.rows[1:], strict=True)]
+    for text, row, word in zip(rows, pieces(units), are_words, strict=True):
+        parts = [[rules.piece(u)] if is_word else split(u) for u, is_word in zip(row, word, strict=True)]
+        assert [piece for part in parts for piece in part] == (split(text) if text else [])
+
+
+def test_plain_text_is_all_words_with_the_space_before_them():
+    rules = AsciiWords(*SPACE_FIRST["bytes, space in front"], ["[SEP]"], space_first=True)
+    units = cut_words_after_spaces(as_arrow(["To be, or NOT", " it's  so "]), rules)
+    assert pieces(units) == [[" to", " be", ",", " or", " not"], [" it's", "  so", " "]]
+    assert units.words.tolist() == [True] * 5 + [False] * 3
+    assert [rules.piece(word) for word in (" to", ",")] == ["Ġto", ","]
 
 
 def test_plain_text_is_all_words():

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pegboard.text import distinct, encoding
 from pegboard.text.ahead import read_ahead
 from pegboard.text.counting import count_units
-from pegboard.text.distinct import DistinctUnits, with_keys
+from pegboard.text.distinct import DistinctUnits
 from pegboard.text.encoding import UnitEncoder
-from pegboard.text.segments import as_arrow, blocks, cut
+from pegboard.text.ragged import from_lists
+from pegboard.text.segments import Cutter, as_arrow, blocks
 
 letters = st.sampled_from(
     ["a", "b", " ", "é", "longer-than-fifteen-bytes", "\0", "longer-than-fifteen-bytes-too", "eight888"]
@@ -19,13 +20,17 @@ letters = st.sampled_from(
 texts = st.lists(st.lists(letters, max_size=9).map("".join), max_size=9)
 
 
-def characters(units, _=False):
-    """The code points of each unit, spaces left out."""
-    return [[ord(character) for character in text if character != " "] for text in units]
+def characters(texts):
+    """The code points of each text, spaces left out."""
+    return [[ord(character) for character in text if character != " "] for text in texts]
 
 
-def encoder(encode=characters, where="after_space", **options):
-    return UnitEncoder(lambda block: cut(block, where), encode, **{"max_length": 10**6, "where": where, **options})
+def ids_of(units, _):
+    return from_lists(characters(units.to_pylist()))
+
+
+def encoder(encode=ids_of, where="after_space", **options):
+    return UnitEncoder(Cutter(where), encode, **{"max_length": 10**6, **options})
 
 
 @settings(max_examples=300)
@@ -39,7 +44,7 @@ def test_texts_are_encoded_as_their_units_are(rows, where, block_bytes, forgetfu
         patch.setattr(distinct, "_SLOT_BITS", 2)
         patch.setattr(encoding, "_AT_ONCE", 3)
         if forgetful:
-            patch.setattr(encoding, "_MOST_UNITS", 1)
+            patch.setattr(distinct, "_MOST_UNITS", 1)
         result = encoder(where=where, max_length=20, before=[1], after=[2]).encode(rows)
     assert result.to_pylist() == [[1, *characters([text])[0][:18], 2] for text in rows]
 
@@ -49,8 +54,8 @@ def test_a_unit_is_encoded_once_however_many_blocks_it_is_in(rows):
     seen = []
 
     def encode(units, _):
-        seen.extend(units)
-        return characters(units)
+        seen.extend(units.to_pylist())
+        return ids_of(units, _)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pegboard.text.segments._BLOCK_BYTES", 6)
@@ -59,13 +64,16 @@ def test_a_unit_is_encoded_once_however_many_blocks_it_is_in(rows):
 
 
 def test_units_are_numbered_in_the_order_of_their_first_occurrence():
-    units = DistinctUnits()
-    places, unseen = units.places(with_keys(cut(as_arrow(["to be or", "be to be"]), "after_space")))
-    assert places.tolist() == [0, 1, 2, 1, 0, 3]
-    assert unseen.tolist() == [0, 1, 2, 5]
-    places, unseen = units.places(with_keys(cut(as_arrow(["or not to be"]), "after_space")))
-    assert places.tolist() == [4, 5, 0, 3]
-    assert unseen.tolist() == [0, 1]
+    units = DistinctUnits(Cutter("after_space"))
+    found = units.find(as_arrow(["to be or", "be to be"]))
+    assert found.places.tolist() == [0, 1, 2, 1, 0, 3]
+    assert found.rows.tolist() == [0, 3, 6]
+    assert found.new.to_pylist() == ["to ", "be ", "or", "be"]
+    assert found.restarted
+    found = units.find(as_arrow(["or not to be"]))
+    assert found.places.tolist() == [4, 5, 0, 3]
+    assert found.new.to_pylist() == ["or ", "not "]
+    assert not found.restarted
 
 
 def test_units_that_differ_in_nul_or_in_their_end_only_are_told_apart():
@@ -80,8 +88,8 @@ def test_units_that_differ_in_nul_or_in_their_end_only_are_told_apart():
         "01234567",
         "01234567\0",
     ]
-    places, _ = DistinctUnits().places(with_keys(cut(as_arrow([*rows, *rows]), "never")))
-    assert places.tolist() == [*range(len(rows)), *range(len(rows))]
+    found = DistinctUnits(Cutter("never")).find(as_arrow([*rows, *rows]))
+    assert found.places.tolist() == [*range(len(rows)), *range(len(rows))]
 
 
 def test_what_failed_is_tried_again():
@@ -90,7 +98,7 @@ def test_what_failed_is_tried_again():
     def encode(units, _):
         if fails.pop():
             raise ValueError("not yet")
-        return characters(units)
+        return ids_of(units, _)
 
     it = encoder(encode)
     fails.insert(0, False)
@@ -106,7 +114,7 @@ def test_of_a_long_text_only_the_beginning_is_encoded(where):
     def encode(given, _):
         nonlocal units
         units += len(given)
-        return characters(given)
+        return ids_of(given, _)
 
     text = " ".join(f"w{number}" for number in range(200_000))
     assert len(text) > 10**6
@@ -139,7 +147,7 @@ def test_threads_may_share_an_encoder():
 
 @given(texts)
 def test_counting(rows):
-    counted = list(count_units(cut(block, "after_space") for block in blocks(rows)))
+    counted = list(count_units(Cutter("after_space"), blocks(rows)))
     expected = {}
     for text in rows:
         for piece in [p + " " for p in text.split(" ")[:-1]] + [p for p in text.split(" ")[-1:] if p]:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 __all__ = ["AsciiWords"]
 
+_APOSTROPHE = ord("'")
+
 
 class AsciiWords:
     """The rules by which ASCII text is normalized and falls into words.
@@ -19,21 +21,34 @@ class AsciiWords:
         normalizer: the library's normalizer, or `None`.
         pre_tokenizer: the library's pre-tokenizer.
         special_tokens: the tokens that are found in a text before it is normalized.
+        space_first: whether a space belongs to the word after it. Then an apostrophe is never plain, and of white space
+            only a single space is.
 
     Attributes:
-        kinds: the kind of each byte: `GAP`, `ALONE`, `NOT_PLAIN`, or the number of a class, whose characters stay
-            together in a word.
+        kinds: the kind of each byte: `GAP`, `ALONE`, `SPACE`, `NOT_PLAIN`, or the number of a class, whose characters
+            stay together in a word.
         normalized: the byte that each byte becomes.
+        space_first: whether a space belongs to the word after it.
+        adds_space: whether a text that begins without a space is treated as if it began with one.
     """
 
     GAP: ClassVar[int] = 0
     """no part of any word"""
     ALONE: ClassVar[int] = 1
     """a word by itself"""
+    SPACE: ClassVar[int] = 254
+    """begins the word after it"""
     NOT_PLAIN: ClassVar[int] = 255
     """not ASCII, or becomes something else than one ASCII character; then the library is asked about the whole"""
 
-    def __init__(self, normalizer: Any, pre_tokenizer: Any, special_tokens: Iterable[str]) -> None:
+    def __init__(
+        self, normalizer: Any, pre_tokenizer: Any, special_tokens: Iterable[str], *, space_first: bool = False
+    ) -> None:
+        self._pre_tokenizer = pre_tokenizer
+        self.space_first = space_first
+        self._lead = " " if space_first else ""
+        self._mark = self._mark_of_a_space()
+        self.adds_space = space_first and self._pieces("a") == [f"{self._mark}a"]
         kinds = bytearray([self.NOT_PLAIN] * 256)
         normalized = bytearray(range(256))
         classes: list[str] = []
@@ -42,40 +57,53 @@ class AsciiWords:
             if len(character) != 1 or not character.isascii():
                 continue
             normalized[code] = ord(character)
-            kinds[code] = self._kind(character, pre_tokenizer, classes)
+            kinds[code] = self._kind(character, classes)
         for code in range(128):
-            if _looks_further(chr(normalized[code]), kinds[code], pre_tokenizer, classes):
+            if self._looks_further(chr(normalized[code]), kinds[code], classes):
                 kinds[code] = self.NOT_PLAIN
+        if space_first:
+            kinds[_APOSTROPHE] = self.NOT_PLAIN
+            kinds[ord(" ")] = self.SPACE if normalized[ord(" ")] == ord(" ") else self.NOT_PLAIN
         for token in special_tokens:
-            kinds[_mark_of(token)] = self.NOT_PLAIN
+            kinds[_byte_of(token)] = self.NOT_PLAIN
         self.kinds, self.normalized = bytes(kinds), bytes(normalized)
 
-    def _kind(self, character: str, pre_tokenizer: Any, classes: list[str]) -> int:
+    def piece(self, word: str) -> str:
+        """A word as the pre-tokenizer gives it to the model: with its mark for a space in front."""
+        return self._mark + word[1:] if self.space_first and word.startswith(" ") else word
+
+    def _pieces(self, text: str) -> list[str]:
+        return [piece for piece, _ in self._pre_tokenizer.pre_tokenize_str(text)]
+
+    def _mark_of_a_space(self) -> str:
+        first = next(iter(self._pieces(f"{self._lead}a")), "")
+        return first[:-1] if self.space_first and first.endswith("a") else ""
+
+    def _kind(self, character: str, classes: list[str]) -> int:
         """The character's kind; adds a class where it is the first of one."""
-        pieces = [piece for piece, _ in pre_tokenizer.pre_tokenize_str(character)]
-        if not pieces:
+        pieces = self._pieces(self._lead + character)
+        if not pieces and not self.space_first:
             return self.GAP
-        if pieces != [character]:
+        if pieces != [self._mark + character] or character.isspace():
             return self.NOT_PLAIN
-        if len(pre_tokenizer.pre_tokenize_str(character * 2)) == 2:
+        if len(self._pieces(self._lead + character * 2)) == 2:
             return self.ALONE
         for number, other in enumerate(classes):
-            if len(pre_tokenizer.pre_tokenize_str(other + character)) == 1:
+            if len(self._pieces(self._lead + other + character)) == 1:
                 return number + 2
         classes.append(character)
         return len(classes) + 1
 
+    def _looks_further(self, character: str, kind: int, classes: list[str]) -> bool:
+        """Whether a gap or a character that stands alone does not separate what is around it."""
+        if kind not in (self.GAP, self.ALONE):
+            return False
+        pieces = 2 if kind == self.GAP else 3
+        around = [f"{self._lead}{before}{character}{after}" for before in classes for after in classes]
+        return any(len(self._pieces(text)) != pieces for text in around)
 
-def _looks_further(character: str, kind: int, pre_tokenizer: Any, classes: list[str]) -> bool:
-    """Whether a gap or a character that stands alone does not separate what is around it."""
-    if kind not in (AsciiWords.GAP, AsciiWords.ALONE):
-        return False
-    pieces = 2 if kind == AsciiWords.GAP else 3
-    around = [f"{before}{character}{after}" for before in classes for after in classes]
-    return any(len(pre_tokenizer.pre_tokenize_str(text)) != pieces for text in around)
 
-
-def _mark_of(token: str) -> int:
+def _byte_of(token: str) -> int:
     """A byte of the token, if possible one that is rare in text."""
     data = token.encode()
     return next((byte for byte in data if not chr(byte).isalnum()), data[0])

@@ -5,58 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.text.ahead import read_ahead
-from pegboard.text.distinct import DistinctUnits, Keyed, with_keys
-from pegboard.text.segments import Units
+from pegboard.text.distinct import DistinctUnits
+from pegboard.text.segments import Cutter
 
 __all__ = ["count_units"]
 
-_MOST_UNITS = 4_000_000
-_MOST_BYTES = 128 * 2**20
 
-
-def count_units(blocks: Iterable[Units]) -> Iterator[tuple[str, bool, int]]:
-    """Each distinct unit, whether it is a normalized word, and how often it occurs.
+def count_units(cutter: Cutter, blocks: Iterable[pa.LargeStringArray]) -> Iterator[tuple[str, bool, int]]:
+    """Each distinct unit of blocks of texts, whether it is a normalized word, and how often it occurs.
 
     In a corpus that repeats little, memory is kept bounded by counting in several goes: then a unit may come twice.
     """
-    counter = _Counter()
-    for keyed in read_ahead(map(with_keys, blocks)):
-        counter.add(keyed)
-        if counter.is_full:
-            yield from counter.result()
-            counter = _Counter()
-    yield from counter.result()
+    counts = np.zeros(0, np.int64)
+    new: list[tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]] = []
+    for found in read_ahead(map(DistinctUnits(cutter).find, blocks)):
+        if found.restarted:
+            yield from _with_counts(new, counts)
+            counts, new = np.zeros(0, np.int64), []
+        more = np.bincount(found.places, minlength=len(counts) + len(found.new))
+        more[: len(counts)] += counts
+        counts = more
+        new.append((found.new, found.are_words))
+    yield from _with_counts(new, counts)
 
 
-class _Counter:
-    def __init__(self) -> None:
-        self._units = DistinctUnits()
-        self._texts: list[pa.LargeStringArray] = []
-        self._words: list[np.ndarray[tuple[int], np.dtype[np.bool_]]] = []
-        self._counts = np.zeros(0, np.int64)
-        self._bytes = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self._units.count > _MOST_UNITS or self._bytes > _MOST_BYTES
-
-    def add(self, keyed: Keyed) -> None:
-        units = keyed.units
-        places, unseen = self._units.places(keyed)
-        counts = np.bincount(places, minlength=self._units.count)
-        counts[: len(self._counts)] += self._counts
-        self._counts = counts
-        texts = units.take(unseen).cast(pa.large_string())
-        self._bytes += texts.nbytes
-        self._texts.append(texts)
-        self._words.append(np.zeros(len(unseen), np.bool_) if units.words is None else units.words[unseen])
-
-    def result(self) -> Iterator[tuple[str, bool, int]]:
-        first = 0
-        for texts, words in zip(self._texts, self._words, strict=True):
-            counts = self._counts[first : first + len(texts)]
-            yield from zip(texts.to_pylist(), words.tolist(), counts.tolist(), strict=True)
-            first += len(texts)
+def _with_counts(
+    parts: list[tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]], counts: npt.NDArray[np.int64]
+) -> Iterator[tuple[str, bool, int]]:
+    first = 0
+    for units, are_words in parts:
+        times = counts[first : first + len(units)]
+        yield from zip(units.to_pylist(), are_words.tolist(), times.tolist(), strict=True)
+        first += len(units)

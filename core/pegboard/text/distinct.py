@@ -6,11 +6,14 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from pegboard.text.segments import Units
+from pegboard.text.segments import Cutter, Units
 
-__all__ = ["DistinctUnits", "Keyed", "grown", "with_keys"]
+__all__ = ["DistinctUnits", "Found", "grown"]
 
+_MOST_UNITS = 4_000_000
+_MOST_BYTES = 128 * 2**20
 _SLOT_BITS = 21
 _SHORT = 15
 """Bytes of a unit that two 64-bit numbers hold, together with its length."""
@@ -24,7 +27,25 @@ Places = npt.NDArray[np.int64]
 Array = TypeVar("Array", npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint64])
 
 
-class Keyed(NamedTuple):
+class Found(NamedTuple):
+    """A block of texts as the numbers of its units.
+
+    Attributes:
+        places: [units]; the number of each.
+        rows: int64 [texts + 1]; text i has the units `rows[i]` to `rows[i + 1]`.
+        new: the units that were given a number for the first time, in the order of their numbers.
+        are_words: bool [new]; whether they are words, normalized already.
+        restarted: whether the numbers began anew with this block.
+    """
+
+    places: npt.NDArray[np.int32] | npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    new: pa.LargeStringArray
+    are_words: npt.NDArray[np.bool_]
+    restarted: bool
+
+
+class _Keyed(NamedTuple):
     """Units, and what they are looked up by.
 
     Attributes:
@@ -41,22 +62,42 @@ class Keyed(NamedTuple):
 
 
 class DistinctUnits:
-    """Gives each distinct unit a number, in the order of their first occurrence.
+    """Gives each distinct unit a number, in the order of their first occurrence; memory stays bounded.
 
     A unit of up to 15 bytes is looked up by its bytes, as two numbers, in a table where each has one slot, for millions
     of units at once. What finds its slot taken by another unit, and what is longer, is looked up in a dictionary; in
     text that follows Zipf's law these are few, as the frequent units come first.
+
+    Args:
+        cutter: how texts are cut into units.
+
+    Attributes:
+        full: whether the numbers begin anew with the next block; it may be set.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.kept_bytes = 0
-        self._slots: Places = np.zeros(0, np.int64)
+    def __init__(self, cutter: Cutter) -> None:
+        self._cutter = cutter
+        self.full = True
+
+    def find(self, texts: pa.LargeStringArray) -> Found:
+        """The numbers of the units of a block of texts."""
+        units = self._cutter(texts)
+        if restarted := self.full:
+            self._forget()
+        places, unseen = self._places(_with_keys(units))
+        self.full = self._count > _MOST_UNITS or self._kept_bytes > _MOST_BYTES
+        words = np.zeros(len(unseen), np.bool_) if units.words is None else units.words[unseen]
+        return Found(places, units.rows, units.take(unseen).cast(pa.large_string()), words, restarted)
+
+    def _forget(self) -> None:
+        self._count = 0
+        self._kept_bytes = 0
+        self._slots: Places = np.zeros(1 << _SLOT_BITS, np.int64)
         self._low: Keys = np.zeros(1024, np.uint64)
         self._high: Keys = np.zeros(1024, np.uint64)
         self._others: dict[bytes, int] = {}
 
-    def places(self, keyed: Keyed) -> tuple[Places, Places]:
+    def _places(self, keyed: _Keyed) -> tuple[Places, Places]:
         """The number of each unit.
 
         Returns:
@@ -64,8 +105,6 @@ class DistinctUnits:
             unit stands.
         """
         units, low, high, slots = keyed
-        if not len(self._slots):
-            self._slots = np.zeros(1 << _SLOT_BITS, np.int64)
         places = self._slots.take(slots)  # a free slot leads to unit 0, which is then another one
         missed = np.flatnonzero((self._low.take(places) != low) | (self._high.take(places) != high))
         if not len(missed):
@@ -85,14 +124,14 @@ class DistinctUnits:
         known = self._others.get
         numbers = np.fromiter((known(unit, -1) for unit in units), np.int64, len(units))
         new = numbers < 0
-        numbers[new] = self.count + np.arange(int(new.sum()))
+        numbers[new] = self._count + np.arange(int(new.sum()))
         return numbers, new
 
     def _remember(self, units: Units, unseen: Places, low: Keys, high: Keys, slots: Places) -> None:
         """Take in the units that were given the next numbers, in their order."""
-        numbers = self.count + np.arange(len(unseen))
-        self.count += len(unseen)
-        self._low, self._high = grown(self._low, self.count), grown(self._high, self.count)
+        numbers = self._count + np.arange(len(unseen))
+        self._count += len(unseen)
+        self._low, self._high = grown(self._low, self._count), grown(self._high, self._count)
         # Of units that do not fit the keys are alike: they must not be found by them.
         self._low[numbers], self._high[numbers] = low, np.where(high == _TOO_LONG, 0, high)
         _, first = np.unique(slots, return_index=True)
@@ -102,7 +141,7 @@ class DistinctUnits:
         self._slots[slots[fits]] = numbers[fits]
         others = units.take(unseen[~fits])
         self._others.update(zip(others.to_pylist(), numbers[~fits].tolist(), strict=True))
-        self.kept_bytes += others.nbytes + 100 * len(others)
+        self._kept_bytes += others.nbytes + 100 * len(others)
 
 
 def grown(array: Array, size: int) -> Array:
@@ -112,7 +151,7 @@ def grown(array: Array, size: int) -> Array:
     return np.concatenate([array, np.zeros(max(size, 2 * len(array)) - len(array), array.dtype)])
 
 
-def with_keys(units: Units) -> Keyed:
+def _with_keys(units: Units) -> _Keyed:
     """The units with their keys."""
     starts, lengths = units.starts, units.ends - units.starts
     eight_bytes = np.ndarray((len(units.data) - 7,), "<u8", units.data, strides=(1,))
@@ -124,4 +163,4 @@ def with_keys(units: Units) -> Keyed:
     rest = eight_bytes[starts[longer] + 8] & _LOW_BYTES.take(np.minimum(more, 7))
     high[longer] = np.where(more > _SHORT - 8, _TOO_LONG, high[longer] | rest)
     slots = ((low * _MIX[0] ^ high * _MIX[1]) * _MIX[0] >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
-    return Keyed(units, low, high, slots)
+    return _Keyed(units, low, high, slots)

@@ -48,8 +48,9 @@ class LibraryTokenizer(Tokenizer):
         space_first: set it to true where a space belongs to the word after it: the promise is then that encoding
             `a + " " + b` gives the ids of `a` and then those of `" " + b`, for all a that do not end in white space.
         ascii_words: set it to true to promise more of ASCII texts: the normalizer changes each character by itself, and
-            whether a word ends between two characters depends on these two alone. Then ASCII text is normalized and
-            split by tables, and only distinct words pass through the library.
+            whether a word ends between two characters depends on these two alone, if none of them is an apostrophe.
+            Then ASCII text is normalized and split by tables, and only distinct words pass through the library. Where
+            `space_first` is true, a space in front of a word is its first character, whatever the word.
         border: a regular expression that matches, without a character of its own, further places where a text may be
             cut in two: the ids of what stands before such a place are the first of the whole text's ids, and those that
             follow are the same whatever stands before it, if anything does. Of a text of 64 kB and more only as much is
@@ -227,26 +228,29 @@ class LibraryTokenizer(Tokenizer):
 
         from pegboard.text.encoding import UnitEncoder
         from pegboard.text.library_units import character_encoder, cutter, word_encoder
+        from pegboard.text.ragged import from_lists
 
         unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
         unlimited.no_truncation()
-        encode_words = word_encoder(unlimited.model)
         where: Cut = "never"
         if self.context_free:
             where = "before_space" if self.space_first else "after_space"
 
-        def encode(units: list[str], are_words: bool) -> Any:
+        units_cutter = cutter(unlimited, where, ascii_words=self.ascii_words)
+        encode_words = word_encoder(unlimited.model, units_cutter.words)
+
+        def encode(units: pa.LargeStringArray, are_words: bool) -> pa.LargeListArray:
             if are_words:
                 return encode_words(units)
-            return [e.ids for e in unlimited.encode_batch_fast(units, add_special_tokens=False)]
+            encodings = unlimited.encode_batch_fast(units.to_pylist(), add_special_tokens=False)
+            return from_lists([encoding.ids for encoding in encodings])
 
         encoder = UnitEncoder(
-            cutter(unlimited, where, ascii_words=self.ascii_words),
+            units_cutter,
             encode,
             self.max_length,
             before=before,
             after=after,
-            where=where,
             border=self.border,
             long_texts=self.long_texts,
         )

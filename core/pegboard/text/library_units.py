@@ -11,8 +11,8 @@ import pyarrow as pa
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.characters import CharacterEncoder
 from pegboard.text.encoding import UnitEncoder
-from pegboard.text.ragged import ragged
-from pegboard.text.segments import Cut, Units, cut, cut_words
+from pegboard.text.ragged import from_lists, ragged
+from pegboard.text.segments import Cut, Cutter
 
 if TYPE_CHECKING:
     import tokenizers
@@ -22,7 +22,7 @@ __all__ = ["character_encoder", "cutter", "word_encoder"]
 _WORDS_AT_ONCE = 1_000
 
 
-def cutter(backend: tokenizers.Tokenizer, where: Cut, *, ascii_words: bool) -> Callable[[pa.LargeStringArray], Units]:
+def cutter(backend: tokenizers.Tokenizer, where: Cut, *, ascii_words: bool) -> Cutter:
     """What cuts a block of texts for this pipeline.
 
     Args:
@@ -32,10 +32,10 @@ def cutter(backend: tokenizers.Tokenizer, where: Cut, *, ascii_words: bool) -> C
     """
     added = backend.get_added_tokens_decoder().values()
     # A token that is looked for after normalizing could be spelled in many ways; such a text is not taken apart.
-    if not ascii_words or where != "after_space" or any(token.normalized for token in added):
-        return lambda block: cut(block, where)
-    rules = AsciiWords(backend.normalizer, backend.pre_tokenizer, [token.content for token in added])
-    return lambda block: cut_words(block, rules)
+    if not ascii_words or where == "never" or any(token.normalized for token in added):
+        return Cutter(where)
+    contents, space_first = [token.content for token in added], where == "before_space"
+    return Cutter(where, AsciiWords(backend.normalizer, backend.pre_tokenizer, contents, space_first=space_first))
 
 
 def character_encoder(
@@ -67,17 +67,23 @@ def character_encoder(
     )
 
 
-def word_encoder(model: Any) -> Callable[[list[str]], Sequence[Sequence[int]] | pa.LargeListArray]:
-    """What gives the ids of words, which are normalized and apart already, by a model of the library."""
+def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStringArray], pa.LargeListArray]:
+    """What gives the ids of words, which are normalized and apart already, by a model of the library.
+
+    Args:
+        model: the model.
+        rules: by which the words were cut; `None` if there are none.
+    """
     import tokenizers
     from tokenizers import models
 
     model_only = tokenizers.Tokenizer(model)
+    piece = rules.piece if rules is not None and rules.space_first else str
     if isinstance(model, models.WordLevel):
         vocabulary = model_only.get_vocab()
         unknown = vocabulary[model.unk_token]
-        return lambda words: [(vocabulary.get(word, unknown),) for word in words]
-    return lambda words: _ids_of_words(model_only, words)
+        return lambda words: from_lists([(vocabulary.get(piece(word), unknown),) for word in words.to_pylist()])
+    return lambda words: _ids_of_words(model_only, list(map(piece, words.to_pylist())))
 
 
 def _ids_of_words(model_only: tokenizers.Tokenizer, words: list[str]) -> pa.LargeListArray:

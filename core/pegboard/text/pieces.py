@@ -76,10 +76,10 @@ class PieceTokenizer(Tokenizer):
             ComponentError: `split` failed or gave something else than pieces.
         """
         from pegboard.text.counting import count_units
-        from pegboard.text.segments import blocks, cut
+        from pegboard.text.segments import Cutter, blocks
 
         counts: Counter[str] = Counter()
-        for text, _, times in count_units(cut(block, self._border) for block in blocks(texts)):
+        for text, _, times in count_units(Cutter(self._border), blocks(texts)):
             for piece in self._pieces_of(text):
                 counts[piece] += times
         self._set_vocabulary(most_frequent(counts, self.options))
@@ -131,19 +131,24 @@ class PieceTokenizer(Tokenizer):
 
     def _set_vocabulary(self, pieces: Sequence[str]) -> None:
         from pegboard.text.encoding import UnitEncoder
-        from pegboard.text.segments import cut
+        from pegboard.text.ragged import from_lists
+        from pegboard.text.segments import Cutter
 
         ids = {piece: i for i, piece in enumerate(pieces, start=len(SPECIAL_TOKENS))}
         cls, sep = SPECIAL_TOKENS.index("[CLS]"), SPECIAL_TOKENS.index("[SEP]")
         wrap = self.options.special_tokens == "cls_sep"
         self._pieces = [*SPECIAL_TOKENS, *pieces]
+
+        def encode(units: pa.LargeStringArray, _: bool) -> pa.LargeListArray:
+            rows = ([ids.get(piece, self.unk_id) for piece in self._pieces_of(text)] for text in units.to_pylist())
+            return from_lists(list(rows))
+
         self._encoder = UnitEncoder(
-            lambda block: cut(block, self._border),
-            lambda units, _: [[ids.get(piece, self.unk_id) for piece in self._pieces_of(text)] for text in units],
+            Cutter(self._border),
+            encode,
             self.max_length,
             before=[cls] if wrap else [],
             after=[sep] if wrap else [],
-            where=self._border,
             long_texts=self.long_texts,
         )
 

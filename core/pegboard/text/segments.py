@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.errors import DataError
+from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.ragged import ranges
 
-if TYPE_CHECKING:
-    from pegboard.text.ascii_words import AsciiWords
-
-__all__ = ["Cut", "Units", "as_arrow", "blocks", "border_from", "cut", "cut_words", "offsets_of"]
+__all__ = [
+    "Cut",
+    "Cutter",
+    "Units",
+    "as_arrow",
+    "blocks",
+    "border_from",
+    "cut",
+    "cut_words",
+    "cut_words_after_spaces",
+    "offsets_of",
+]
 
 Cut = Literal["after_space", "before_space", "never"]
 """Where a text is cut: after each space, before each run of white space that a space begins, or nowhere."""
@@ -29,6 +39,7 @@ PADDING = 16
 """Bytes that follow a block's own, so that eight bytes can be read from wherever a unit starts."""
 
 _SPACE = 0x20
+_NOT_PLAIN = AsciiWords.NOT_PLAIN
 _BLOCK_BYTES = 2**20
 _LOOK_AHEAD_BYTES = 2**16
 _ASCII_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\v\f\r"))
@@ -69,6 +80,25 @@ class Units(NamedTuple):
             pa.large_binary(), 2 * len(units), [None, pa.py_buffer(borders), pa.py_buffer(self.data)]
         )
         return with_gaps.take(pa.array(np.arange(0, 2 * len(units), 2)))
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """How texts are cut into units.
+
+    Attributes:
+        where: the borders of segments.
+        words: the rules by which a segment of plain ASCII is cut into normalized words; `None` if segments are units.
+    """
+
+    where: Cut
+    words: AsciiWords | None = None
+
+    def __call__(self, texts: pa.LargeStringArray) -> Units:
+        """The units of a block of texts."""
+        if self.words is None:
+            return cut(texts, self.where)
+        return cut_words_after_spaces(texts, self.words) if self.words.space_first else cut_words(texts, self.words)
 
 
 def as_arrow(texts: Iterable[str] | pa.Array | pa.ChunkedArray, *, first: int = 0) -> pa.LargeStringArray:
@@ -174,19 +204,80 @@ def cut_words(texts: pa.LargeStringArray, rules: AsciiWords) -> Units:
     np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
     starts[:-1] |= kinds == rules.ALONE
     starts[offsets] = True
-    not_plain = np.flatnonzero(kinds == rules.NOT_PLAIN)
-    if len(not_plain):
-        first, last = _segments_with(not_plain, flat, offsets)
-        inside = ranges(first, last - first)
-        kinds[inside] = rules.NOT_PLAIN
-        np.frombuffer(data, np.uint8)[inside] = flat[inside]
-        starts[inside] = False
-        starts[first] = starts[last] = True
+    _leave_whole(flat, offsets, kinds, data, starts, "after_space")
     in_unit = np.zeros(len(flat) + 2, np.bool_)
     np.not_equal(kinds, rules.GAP, out=in_unit[1:-1])
     first = np.flatnonzero(starts & in_unit[1:])
     ends = np.flatnonzero(starts & in_unit[:-1])
     return Units(data, first, ends, np.searchsorted(first, offsets), kinds[first] != rules.NOT_PLAIN)
+
+
+def cut_words_after_spaces(texts: pa.LargeStringArray, rules: AsciiWords) -> Units:
+    """Cut each text into normalized words, each with the space before it, where it is plain ASCII.
+
+    The rest is cut before each run of white space that a space begins. Where the rules say so, a text that begins with
+    a word is given a space in front of it.
+    """
+    added = np.zeros(len(texts), np.bool_)
+    if rules.adds_space:
+        texts, added = _with_space_in_front(texts)
+    raw, offsets = _bytes_and_offsets(texts)
+    flat = np.frombuffer(raw, np.uint8, len(raw) - PADDING)
+    data = bytearray(raw).translate(rules.normalized)
+    kinds = np.frombuffer(bytearray(raw).translate(rules.kinds), np.uint8, len(flat))
+    is_space = kinds == rules.SPACE
+    ends = offsets[1:][np.diff(offsets) > 0] - 1
+    kinds[:-1][is_space[:-1] & is_space[1:]] = rules.NOT_PLAIN
+    kinds[ends[is_space[ends]]] = rules.NOT_PLAIN  # no word comes after it
+    starts = np.empty(len(flat) + 1, np.bool_)
+    np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
+    starts[:-1] |= kinds == rules.ALONE
+    starts[1:] &= ~is_space
+    starts[:-1] |= is_space
+    starts[offsets] = True
+    first = _leave_whole(flat, offsets, kinds, data, starts, "before_space")
+    not_there = first[np.isin(first, offsets[:-1][added])]  # the library adds a space itself, if it should
+    kinds[not_there] = rules.GAP
+    starts[not_there + 1] = True
+    borders = np.flatnonzero(starts)
+    units = np.flatnonzero(kinds[borders[:-1]] != rules.GAP)
+    begin, end = borders[units], borders[units + 1]
+    return Units(data, begin, end, np.searchsorted(begin, offsets), kinds[begin] != rules.NOT_PLAIN)
+
+
+def _with_space_in_front(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]:
+    """The texts, each but the empty ones with a space in front, and which of them were given it."""
+    import pyarrow.compute as pc
+
+    lead = pc.utf8_slice_codeunits(texts, 0, 1)
+    added = pc.invert(pc.or_(pc.equal(lead, ""), pc.equal(lead, " ")))
+    space, nothing = (pa.scalar(text, pa.large_string()) for text in (" ", ""))
+    joined = pc.binary_join_element_wise(pc.if_else(added, space, nothing), texts, nothing)
+    return joined, added.to_numpy(zero_copy_only=False)
+
+
+def _leave_whole(
+    flat: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    kinds: npt.NDArray[np.uint8],
+    data: bytearray,
+    starts: npt.NDArray[np.bool_],
+    where: Cut,
+) -> npt.NDArray[np.int64]:
+    """Make a unit of each segment that holds something not plain, with its own bytes; gives where they start."""
+    not_plain = np.flatnonzero(kinds == _NOT_PLAIN)
+    if not len(not_plain):
+        return not_plain
+    borders = np.flatnonzero(_starts(flat, offsets, where))
+    hit = np.searchsorted(borders, not_plain, side="right") - 1
+    hit = hit[np.flatnonzero(np.diff(hit, prepend=-1))]
+    first, last = borders[hit], borders[hit + 1]
+    inside = ranges(first, last - first)
+    kinds[inside] = _NOT_PLAIN
+    np.frombuffer(data, np.uint8)[inside] = flat[inside]
+    starts[inside] = False
+    starts[first] = starts[last] = True
+    return first
 
 
 def border_from(text: bytes, position: int, where: Cut, more: re.Pattern[str] | None = None) -> int:
@@ -229,16 +320,6 @@ def _bytes_and_offsets(texts: pa.LargeStringArray) -> tuple[bytes, npt.NDArray[n
     data = texts.buffers()[2]
     own = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
     return b"".join([own, bytes(PADDING)]), offsets - offsets[0]
-
-
-def _segments_with(
-    places: npt.NDArray[np.int64], flat: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the segments start and end, cut after spaces, in which these ascending places lie."""
-    borders = np.flatnonzero(_starts(flat, offsets, "after_space"))
-    hit = np.searchsorted(borders, places, side="right") - 1
-    hit = hit[np.flatnonzero(np.diff(hit, prepend=-1))]
-    return borders[hit], borders[hit + 1]
 
 
 def _starts(flat: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], where: Cut) -> npt.NDArray[np.bool_]:

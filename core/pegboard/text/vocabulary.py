@@ -12,8 +12,6 @@ from pegboard.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pegboard.text.segments import Cut
-
 __all__ = ["count_pieces", "is_text", "most_frequent"]
 
 
@@ -44,15 +42,14 @@ def count_pieces(
     """
     from pegboard.text.ascii_words import AsciiWords
     from pegboard.text.counting import count_units
-    from pegboard.text.segments import blocks, cut, cut_words
+    from pegboard.text.segments import Cutter, blocks
 
     counts: Counter[str] = Counter()
-    rules = AsciiWords(normalizer, pre_tokenizer, ()) if ascii_words and not space_first else None
-    where: Cut = "before_space" if space_first else "after_space"
-    units = (cut_words(block, rules) if rules else cut(block, where) for block in blocks(texts))
-    for text, is_word, times in count_units(units):
-        if is_word:
-            counts[text] += times
+    rules = AsciiWords(normalizer, pre_tokenizer, (), space_first=space_first) if ascii_words else None
+    cutter = Cutter("before_space" if space_first else "after_space", rules)
+    for text, is_word, times in count_units(cutter, blocks(texts)):
+        if is_word and rules is not None:
+            counts[rules.piece(text)] += times
             continue
         normal = normalizer.normalize_str(text) if normalizer is not None else text
         pieces = normal if pre_tokenizer is None else [p for p, _ in pre_tokenizer.pre_tokenize_str(normal)]

@@ -82,6 +82,7 @@ def split(pattern: str, behavior: str = "isolated", *, invert: bool = False) -> 
 
 
 AFTER, BEFORE, WORDS, WHOLE = Cuts(True), Cuts(True, True), Cuts(True, False, True), Cuts()
+SPACED_WORDS = Cuts(True, True, True)
 Sequence = pre_tokenizers.Sequence
 DIGITS = pre_tokenizers.Digits()
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -100,9 +101,13 @@ PIPELINES: dict[str, tuple[Any, Any, Cuts]] = {
     ),
     "t5": (normalizers.NFKC(), Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]), AFTER),
     "split and bytes": (None, Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel()]), AFTER),
-    "gpt2": (None, pre_tokenizers.ByteLevel(add_prefix_space=False), BEFORE),
-    "roberta": (normalizers.NFKC(), pre_tokenizers.ByteLevel(add_prefix_space=True), BEFORE),
-    "lower": (normalizers.Sequence([normalizers.NFKD(), normalizers.Lowercase()]), pre_tokenizers.ByteLevel(), BEFORE),
+    "gpt2": (None, pre_tokenizers.ByteLevel(add_prefix_space=False), SPACED_WORDS),
+    "roberta": (normalizers.NFKC(), pre_tokenizers.ByteLevel(add_prefix_space=True), SPACED_WORDS),
+    "lower": (
+        normalizers.Sequence([normalizers.NFKD(), normalizers.Lowercase()]),
+        pre_tokenizers.ByteLevel(),
+        SPACED_WORDS,
+    ),
     "starcoder": (None, Sequence([pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel()]), BEFORE),
     "falcon": (
         None,
@@ -121,9 +126,9 @@ PIPELINES: dict[str, tuple[Any, Any, Cuts]] = {
     "gpt4": (None, Sequence([split(GPT4, "removed", invert=True), BYTES]), BEFORE),
     "qwen": (normalizers.NFC(), Sequence([split(QWEN), BYTES]), BEFORE),
     "gpt4o": (None, Sequence([split(GPT4O), BYTES]), BEFORE),
-    "always": (normalizers.NFKC(), pre_tokenizers.Metaspace(prepend_scheme="always"), BEFORE),
-    "first": (None, pre_tokenizers.Metaspace(prepend_scheme="first"), BEFORE),
-    "never": (normalizers.NFD(), pre_tokenizers.Metaspace(prepend_scheme="never"), BEFORE),
+    "always": (normalizers.NFKC(), pre_tokenizers.Metaspace(prepend_scheme="always"), SPACED_WORDS),
+    "first": (None, pre_tokenizers.Metaspace(prepend_scheme="first"), SPACED_WORDS),
+    "never": (normalizers.NFD(), pre_tokenizers.Metaspace(prepend_scheme="never"), SPACED_WORDS),
     "digits, first": (
         None,
         Sequence([DIGITS, pre_tokenizers.Metaspace(prepend_scheme="first")]),

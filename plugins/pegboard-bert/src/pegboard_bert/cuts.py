@@ -53,7 +53,8 @@ def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
             greedy = any(token.rstrip for token in added)
             if greedy or not all(map(_keeps_space, normalizers)) or not all(map(_keeps_to_its_piece, rest)):
                 return Cuts()
-            return Cuts(context_free=True, space_first=True, border=_border(step, contents))
+            by_kinds = step["type"] in ("ByteLevel", "Metaspace") and len(splitters) == 1
+            return Cuts(context_free=True, space_first=True, ascii_words=by_kinds, border=_border(step, contents))
         if not _cuts_between_kinds(step):
             break
     return Cuts()

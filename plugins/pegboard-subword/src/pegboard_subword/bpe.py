@@ -39,6 +39,7 @@ class BpeTokenizer(LibraryTokenizer):
     # word, happens within a segment, since a segment begins where a run begins.
     context_free = True
     space_first = True
+    ascii_words = True
     border = BORDER
 
     def __init__(self, options: BpeOptions) -> None:

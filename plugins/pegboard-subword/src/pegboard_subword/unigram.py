@@ -37,6 +37,7 @@ class UnigramTokenizer(LibraryTokenizer):
     # Why a text may be cut before its spaces: see `metaspace_splitter`.
     context_free = True
     space_first = True
+    ascii_words = True
     border = BORDER
 
     def train(self, texts: Iterable[str] | pa.Array) -> None:

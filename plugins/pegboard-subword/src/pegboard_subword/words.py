@@ -61,7 +61,7 @@ def words_to_learn_from(texts: Iterable[str] | pa.Array, options: SubwordOptions
     Raises:
         DataError: there are none, or a text is not a Unicode string.
     """
-    words = count_pieces(texts, library_normalizer(options), splitter, space_first=True)
+    words = count_pieces(texts, library_normalizer(options), splitter, space_first=True, ascii_words=True)
     if not words:
         raise DataError("the training texts give the tokenizer no vocabulary", hint="are the texts empty?")
     if len(words) > _MOST_WORDS:
