@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint types check docs clean
+.PHONY: demo test torture lint types check docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pegboard train
@@ -17,6 +17,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+torture: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m torture --durations=0
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

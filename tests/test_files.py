@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pegboard.errors import RunError
-from pegboard.files import atomic_file, atomic_folder, atomic_write, remove, remove_leftovers
+from pegboard.files import atomic_file, atomic_folder, atomic_write, end_at_a_line, remove, remove_leftovers
 
 
 def names(folder):
@@ -82,6 +82,30 @@ class TestFile:
         monkeypatch.setattr(os, "open", refuse_folders)
         atomic_write(tmp_path / "a.txt", b"new")
         assert (tmp_path / "a.txt").read_bytes() == b"new"
+
+    @pytest.mark.parametrize(
+        ("torn", "mended"), [(b"", b""), (b"one\n", b"one\n"), (b"one\ntw", b"one\n"), (b"on", b"")]
+    )
+    def test_a_line_that_was_not_finished(self, tmp_path, torn, mended):
+        file = tmp_path / "log.jsonl"
+        end_at_a_line(file)
+        file.write_bytes(torn)
+        end_at_a_line(file)
+        assert file.read_bytes() == mended
+
+    def test_folder_that_fails_to_sync_is_an_error(self, tmp_path, monkeypatch):
+        real = os.fsync
+
+        def fail_for_folders(handle):
+            if Path(f"/proc/self/fd/{handle}").is_dir():
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            real(handle)
+
+        if not Path("/proc/self/fd").exists():
+            pytest.skip("tells folders apart as Linux does")
+        monkeypatch.setattr(os, "fsync", fail_for_folders)
+        with pytest.raises(RunError, match="Input/output error"):
+            atomic_write(tmp_path / "a.txt", b"new")
 
 
 class TestFolder:

@@ -172,6 +172,17 @@ class TestAgain:
         assert cli(*toy_training, "--out", run_copy).code == 0
         assert cli("predict", run_copy, "glad").code == 0
 
+    def test_damaged_model_is_trained_again(self, cli, toy_training, run_copy, trained):
+        file = run_copy / "model" / "model.safetensors"
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+        done = cli(*toy_training, "--out", run_copy)
+        assert done.code == 0
+        assert "must be trained again" in done.err
+        assert "is damaged" in done.err
+        assert file.read_bytes() == (trained / "model" / "model.safetensors").read_bytes()
+
     def test_checkpoints_of_a_complete_run_go(self, cli, toy_training, run_copy):
         (run_copy / "checkpoints").mkdir()
         (run_copy / "checkpoints" / "state").write_bytes(b"0")
@@ -220,6 +231,17 @@ class TestFolder:
         done = cli(*toy_training, "--out", tmp_path / "deep" / "run")
         assert done.code == 2
         assert "Permission denied" in done.err
+        assert not (tmp_path / "deep").exists()
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+    def test_disk_that_takes_nothing(self, cli, toy_training, tmp_path, monkeypatch, number):
+        def refuse(*_, **__):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+        done = cli(*toy_training, "--out", tmp_path / "deep" / "run")
+        assert done.code == 1
+        assert os.strerror(number) in done.err
         assert not (tmp_path / "deep").exists()
 
     def test_another_process_is_at_work(self, cli, process, toy_training, broken_training, tmp_path):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
     from pegboard.tasks.network import ClassifierNetwork
 
-__all__ = ["SavedModel", "load_model", "save_model"]
+__all__ = ["SavedModel", "check_files", "load_model", "save_model"]
 
 FORMAT = 1
 _MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "model.safetensors"
@@ -116,7 +116,7 @@ def load_model(folder: Path, registry: Registry) -> SavedModel:
         ArtifactError: the folder is not a saved model, or a file of it is missing or damaged.
         ComponentError: a component it names is not installed, or does not read what its version of then saved.
     """
-    _verify(folder)
+    check_files(folder)
     config = _object(folder / _CONFIG, _CONFIG_BYTES)
     saved = _own_part(config, folder)
     labels = _labels(config, folder)
@@ -351,8 +351,12 @@ def _labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _verify(folder: Path) -> None:
-    """Check what lies in the folder, and compare every file with the manifest before any of them is parsed."""
+def check_files(folder: Path) -> None:
+    """Check what lies in a model folder, and compare every file with the manifest before any of them is parsed.
+
+    Raises:
+        ArtifactError: it is not a saved model, or a file is missing, damaged or does not belong there.
+    """
     if not folder.is_dir():
         raise ArtifactError("is not a saved model: no such folder", where=str(folder))
     present = _entries(folder)

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from pegboard.errors import RunError
 
-__all__ = ["atomic_file", "atomic_folder", "atomic_write", "cannot_write", "remove", "remove_leftovers"]
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "atomic_write",
+    "cannot_write",
+    "end_at_a_line",
+    "remove",
+    "remove_leftovers",
+]
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -57,12 +65,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         RunError: something can't be written; what was there before is still there.
     """
     beside = _beside(path)
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         beside.mkdir(parents=True)
+        for folder in made:
+            _sync_folder(folder.parent)
         yield beside
         for file in sorted(beside.rglob("*")):
             if file.is_file():
                 _sync_file(file)
+            elif file.is_dir():
+                _sync_folder(file)
         _sync_folder(beside)
         _take_place(beside, path)
     except OSError as error:
@@ -84,6 +97,22 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"can't be removed: {error.strerror or error}", where=str(path)) from error
+
+
+def end_at_a_line(file: Path) -> None:
+    """Cut off the line that a killed process, or one on a full disk, has left unfinished at the end of a file.
+
+    Raises:
+        RunError: it can't be written.
+    """
+    try:
+        if file.is_file():
+            with file.open("r+b") as stream:
+                content = stream.read()
+                if not content.endswith(b"\n"):
+                    stream.truncate(content.rfind(b"\n") + 1)
+    except OSError as error:
+        raise cannot_write(file, error) from error
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -131,9 +160,12 @@ def _sync_file(file: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # some file systems refuse to sync a folder
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:  # some file systems refuse to sync a folder, which is no failure
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
 from pegboard.errors import ArtifactError, UsageError
-from pegboard.files import atomic_write, remove, remove_leftovers
+from pegboard.files import atomic_write, cannot_write, end_at_a_line, remove, remove_leftovers
 from pegboard.recipe import Recipe
 from pegboard.toml import parse_toml, read_toml
 from pegboard.untrusted import read_json
@@ -179,7 +180,7 @@ def _run_steps(
     before = None if overwrite else there
     if before is not None:
         _check_same_recipe(before, recipe, out)
-    complete = before is not None and _is_complete(out)
+    complete = before is not None and _is_complete(out, console)
     if not complete:
         for choice in recipe.choices.values():
             registry.factory_of(choice.component)  # a broken component is found before hours of reading data
@@ -199,6 +200,7 @@ def _run_steps(
         if overwrite:
             _clear(out)
         remove_leftovers(out)
+        end_at_a_line(out / "log.jsonl")
         atomic_write(out / _RECIPE, recipe.to_toml().encode())
         registry.lifecycle("pegboard_run_started", run=run)
     figures = fit(parts, run)
@@ -209,9 +211,18 @@ def _run_steps(
     return Run(out, metrics, registry=registry)
 
 
-def _is_complete(out: Path) -> bool:
-    """Whether nothing is left to do: a run whose model somebody removed is trained again."""
-    return (out / _METRICS).is_file() and (out / _MODEL / "manifest.json").is_file()
+def _is_complete(out: Path, console: Console) -> bool:
+    """Whether nothing is left to do: a run whose model was removed or damaged is trained again."""
+    if not (out / _METRICS).is_file() or not (out / _MODEL / "manifest.json").is_file():
+        return False
+    from pegboard.artifact import check_files
+
+    try:
+        check_files(out / _MODEL)
+    except ArtifactError as error:
+        console.warn(f"the model of this run must be trained again: {error.where}: {error.what}")
+        return False
+    return True
 
 
 def _recipe_in(out: Path) -> dict[str, Any] | None:
@@ -298,14 +309,17 @@ def _locked(out: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         _remove_empty(made)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+            raise cannot_write(out, error) from None
         raise UsageError(
             f"can't be a run folder: {error.strerror or error}", where=str(out), hint="choose another with --out"
         ) from None
     try:
         yield
     except BaseException:
-        if {path.name for path in out.iterdir()} <= {_RECIPE, _LOCK}:
-            (out / _RECIPE).unlink(missing_ok=True)
+        with suppress(OSError):
+            if {path.name for path in out.iterdir()} <= {_RECIPE, _LOCK}:
+                (out / _RECIPE).unlink(missing_ok=True)
         raise
     finally:
         with suppress(OSError):  # removed while it is held: who waits for it finds that out and makes a new one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,8 @@ from pegboard.plugins.loading import Component, in_one_line
 
 __all__ = ["blaming"]
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+_ERROR_IN_RUST = re.compile(r"\(os error (\d+)\)")
 _STOPPED_BY_SIGTERM = 128 + 15
 
 
@@ -27,7 +29,7 @@ def blaming(component: Component, *, doing: str = "", hint: str = "run with --de
         hint: what to do about it; how to do without the component is added.
 
     Raises:
-        RunError: memory or disk ran out, which is nobody's fault.
+        RunError: memory or disk ran out or failed, which is nobody's fault.
         ComponentError: anything else.
     """
     try:
@@ -42,8 +44,10 @@ def blaming(component: Component, *, doing: str = "", hint: str = "run with --de
         what = f"{who} failed{doing and f' {doing}'}: {cause}"
         if _out_of_memory(error):
             raise RunError(what, hint="make the batches, the texts or the model smaller") from error
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            raise RunError(what, hint="free some space; what was complete is untouched") from error
+        if _errno(error) in _DISK:
+            raise RunError(
+                what, hint="free some space or choose another folder; what was complete is untouched"
+            ) from error
         raise ComponentError(what, hint=f"{hint}; {_way_out(component)}") from error
 
 
@@ -52,6 +56,13 @@ def _way_out(component: Component) -> str:
         return f"mend {component.source}, or choose another {component.kind}"
     name = component.distribution
     return f"upgrade {name}, or choose another {component.kind}; `pegboard plugins disable {name}` switches it off"
+
+
+def _errno(error: BaseException) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno
+    found = _ERROR_IN_RUST.search(str(error))  # the message is all that extensions written in Rust pass on
+    return int(found[1]) if found else None
 
 
 def _out_of_memory(error: BaseException) -> bool:

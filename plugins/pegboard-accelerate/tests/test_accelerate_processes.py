@@ -108,3 +108,18 @@ def test_fresh_processes_come_to_the_same_bits(tmp_path: Path) -> None:
     (second,), _ = launch(tmp_path / "second", trainings, processes=1)
     assert [result["digest"] for result in first] == [result["digest"] for result in second]
     assert first[0]["log"] == second[0]["log"]
+
+
+@pytest.mark.parametrize(("slow", "saved"), [(["train", 40], 14), (["validation", 3], 18)])
+def test_a_slow_computation_is_not_waited_for(tiny: Any, tmp_path: Path, slow: list[Any], saved: int) -> None:
+    """The process is left while it computes, and what it had after the last whole step is saved."""
+    options = {"accumulate": 3, "batch_size": 8, "length_buckets": 3, "ema_decay": 0.9}
+    plain = tiny.Run(tmp_path / "plain")
+    expected = tiny.digest(tiny.fit(plain, dropout=0.3, **options)[0])
+    run = tiny.Run(tmp_path / "run")
+    training = {"folder": "run", "options": options, "dropout": 0.3, "slow": slow}
+    (tmp_path / "trainings.json").write_text(json.dumps([training]))
+    done = subprocess.run([sys.executable, SCRIPT, tmp_path], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 143, done.stderr
+    assert max(run.checkpoints.iterdir()).name == f"step-{saved:08d}"
+    assert tiny.digest(tiny.fit(run, dropout=0.3, **options)[0]) == expected

@@ -138,7 +138,19 @@ def test_going_on_in_another_precision_is_said(run: Any, tiny: Any) -> None:
         tiny.fit(run, **RECIPE, precision="bf16")
     run.on_advance = None
     assert tiny.fit(run, **RECIPE)[1]["precision"] == "no"
-    assert "computed with precision bf16, this machine goes on with no" in run.console.warnings[0]
+    [warning] = run.console.warnings
+    assert "(precision bf16 then, no now)" in warning
+
+
+def test_another_number_of_threads_is_said(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.on_advance = after(5, send(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(run, **RECIPE, threads=1)
+    run.on_advance = None
+    monkeypatch.setattr("pegboard_accelerate.environment.torch.get_num_threads", lambda: 64)
+    tiny.fit(run, **RECIPE)
+    [warning] = run.console.warnings
+    assert "(threads 1 then, 64 now)" in warning
 
 
 def test_a_finished_training_is_not_repeated(run: Any, tiny: Any, expected: dict[str, Any]) -> None:
@@ -236,6 +248,84 @@ def test_a_damaged_checkpoint_falls_back(run: Any, tiny: Any, expected: dict[str
     assert "continuing after step 15" in run.console.notes[0]
 
 
+def swap_with_another_run(folder: Path, tiny: Any, *, whole: bool, identity: str) -> None:
+    """Put in what a run of another seed and another identity has saved after as many steps."""
+    other = tiny.Run(folder.parents[1] / "other", seed=8, identity=identity)
+    other.on_advance = after(21, crash)
+    with pytest.raises(Killed):
+        tiny.fit(other, **RECIPE, checkpoint_every=5)
+    for file in sorted((other.checkpoints / folder.name).iterdir()) if whole else [newest(other) / FILES[1]]:
+        shutil.copy(file, folder)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_swapped_with_another_runs(run: Any, tiny: Any, expected: dict[str, Any], whole: bool) -> None:
+    stopped_at_20(run, tiny)
+    swap_with_another_run(newest(run), tiny, whole=whole, identity="another run")
+    assert_same(tiny, *tiny.fit(run, **RECIPE, checkpoint_every=5), expected)
+    said = (
+        "step-00000020 belongs to another run" if whole else "step-00000020 is damaged (model.safetensors has changed)"
+    )
+    assert said in run.console.warnings[0]
+    assert "continuing after step 15" in run.console.notes[0]
+
+
+def test_anothers_of_the_same_step_is_replaced(run: Any, tiny: Any, expected: dict[str, Any]) -> None:
+    stopped_at_20(run, tiny)
+    swap_with_another_run(newest(run), tiny, whole=True, identity="another run")
+    run.on_advance = after(6, crash)
+    with pytest.raises(Killed):
+        tiny.fit(run, **RECIPE, checkpoint_every=5)
+    run.on_advance = None
+    run.console.warnings.clear()
+    assert_same(tiny, *tiny.fit(run, **RECIPE, checkpoint_every=5), expected)
+    assert run.console.warnings == []
+
+
+def an_extra_file(folder: Path) -> None:
+    shutil.copy(folder / "model.safetensors", folder / "average.safetensors")
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def a_file_instead(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
+def a_link(folder: Path) -> None:
+    shutil.move(folder, folder.parents[1] / "moved")
+    folder.symlink_to(folder.parents[1] / "moved")
+
+
+def the_one_before(folder: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("step-00000015"), folder)
+
+
+def without_the_best(folder: Path) -> None:
+    """A file and its line in the manifest are gone: each file that is left is whole."""
+    (folder / "best.safetensors").unlink()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["best.safetensors"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage", [an_extra_file, empty, a_file_instead, a_link, the_one_before, without_the_best], ids=lambda d: d.__name__
+)
+def test_a_damaged_folder_falls_back(run: Any, tiny: Any, expected: dict[str, Any], damage: Any) -> None:
+    stopped_at_20(run, tiny)
+    damage(newest(run))
+    assert_same(tiny, *tiny.fit(run, **RECIPE, checkpoint_every=5), expected)
+    assert "step-00000020 is damaged" in run.console.warnings[0]
+    assert "continuing after step 15" in run.console.notes[0]
+    assert [path.name for path in sorted(run.checkpoints.iterdir())] == ["step-00000020", "step-00000025"]
+
+
 @pytest.mark.parametrize(
     "manifest",
     ["[]", "{}", "null", '{"../state.json": "0"}', "[" * 100_000, '{"model.safetensors": 1, "state.json": 2}'],
@@ -285,22 +375,36 @@ def test_disk_full_keeps_what_was_there(
 ) -> None:
     """The write of one of the files of the third checkpoint fails."""
     import pegboard_accelerate.checkpoint as module
-    import safetensors.torch
 
-    calls = []
+    calls, real = [], module.to_safetensors
 
-    def save_file(*arguments: Any) -> None:
-        calls.append(arguments)
+    def to_safetensors(tensors: Any) -> bytes:
+        calls.append(tensors)
         if len(calls) == 8 + step:
             raise OSError(28, "No space left on device")
-        safetensors.torch.save_file(*arguments)
+        return real(tensors)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "save_file", save_file)
+        patched.setattr(module, "to_safetensors", to_safetensors)
         with pytest.raises(RunError, match="No space left on device"):
             tiny.fit(run, **RECIPE)
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000009", "step-00000018"]
     assert_same(tiny, *tiny.fit(run, **RECIPE), expected)
+
+
+def test_what_can_not_be_read_back_removes_nothing(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes what is written and keeps something else."""
+    write, files = Path.write_bytes, []
+
+    def forget(self: Path, data: bytes) -> int:
+        files.append(self.name)
+        lost = files.count("model.safetensors") == 3 and self.name == "optimizer.safetensors"
+        return write(self, data[:-1] + b"?" if lost else data)
+
+    monkeypatch.setattr(Path, "write_bytes", forget)
+    with pytest.raises(RunError, match=r"step-00000027: .*not what was written \(optimizer\.safetensors has changed"):
+        tiny.fit(run, **RECIPE)
+    assert sorted(path.name for path in run.checkpoints.glob("step-*"))[:2] == ["step-00000009", "step-00000018"]
 
 
 def test_leftovers_of_a_killed_write_go_away(run: Any, tiny: Any) -> None:

@@ -1,12 +1,14 @@
 """Trains the tiny network as one of several processes or alone: `train_tiny.py FOLDER`.
 
 `FOLDER/trainings.json` is a list of trainings, done one after the other: `folder`, `options` for the trainer, and
-maybe `rows`, `dropout`, `unused` (parameters that no loss depends on) and `stop_after` (steps after which the last
-process gets a SIGTERM). Each process writes `FOLDER/results-<rank>.json`.
+maybe `rows`, `dropout`, `unused` (parameters that no loss depends on), `stop_after` (steps after which the last
+process gets a SIGTERM) and `slow` (of which split which batch takes minutes, in which a SIGTERM comes).
+Each process writes `FOLDER/results-<rank>.json`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +20,20 @@ import torch
 from conftest import Data, FakeRun, Sums, digest, fit
 
 RANK, PROCESSES = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def make_slow(split: Any, batch: int) -> None:
+    collate, calls = split.collate, []
+
+    def collate_slowly(rows: Any) -> Any:
+        calls.append(rows)
+        if len(calls) == batch:
+            torch.rand(5)  # what was drawn since the last step must not count
+            os.kill(os.getpid(), signal.SIGTERM)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 500_000_000)  # Python runs no handler while it computes
+        return collate(rows)
+
+    split.collate = collate_slowly
 
 
 def train(base: Path, training: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +52,11 @@ def train(base: Path, training: dict[str, Any]) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     run.on_advance = on_advance
+    data = Data(train=training.get("rows", 200))
+    if "slow" in training:
+        make_slow(getattr(data, training["slow"][0]), training["slow"][1])
     try:
-        _, figures = fit(run, model=model, data=Data(train=training.get("rows", 200)), **training["options"])
+        _, figures = fit(run, model=model, data=data, **training["options"])
     except SystemExit as error:
         return {"exit": error.code}
     except KeyboardInterrupt:

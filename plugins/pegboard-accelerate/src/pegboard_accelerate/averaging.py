@@ -25,10 +25,12 @@ class Average:
 
     Attributes:
         weights: the average by name; buffers, and what is no floating-point number, are as in the model.
+        set_aside: the model's own weights while it has the average instead, else empty.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._model, self._decay = model, decay
+        self.set_aside: Tensors = {}
         self.weights: Tensors = {name: tensor.clone() for name, tensor in weights_of(model).items()}
 
     @torch.no_grad()
@@ -50,9 +52,10 @@ class Average:
     @contextmanager
     def in_the_model(self) -> Iterator[None]:
         """For a while the model has the average as its weights."""
-        own = {name: tensor.clone() for name, tensor in weights_of(self._model).items()}
+        self.set_aside = {name: tensor.clone() for name, tensor in weights_of(self._model).items()}
         load_weights(self._model, self.weights)
         try:
             yield
         finally:
-            load_weights(self._model, own)
+            load_weights(self._model, self.set_aside)
+            self.set_aside = {}

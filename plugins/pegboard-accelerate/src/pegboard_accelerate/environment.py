@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pegboard_accelerate.precision import resolve_precision
 
-__all__ = ["prepared_accelerator", "torch_settings", "unwrapped_afterwards", "uses_all_parameters"]
+__all__ = ["prepared_accelerator", "surroundings", "torch_settings", "unwrapped_afterwards", "uses_all_parameters"]
 
 
 @contextmanager
@@ -80,6 +80,18 @@ def _joined() -> PartialState:
 def _has_gpu() -> bool:
     accelerator = getattr(torch, "accelerator", None)  # since torch 2.6
     return bool(torch.cuda.is_available() if accelerator is None else accelerator.is_available())
+
+
+def surroundings(accelerator: Accelerator) -> dict[str, Any]:
+    """What the last bits of a result depend on besides the recipe."""
+    device = accelerator.device
+    return {
+        "precision": accelerator.mixed_precision,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+    }
 
 
 @contextmanager

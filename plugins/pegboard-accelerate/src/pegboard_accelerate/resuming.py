@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import torch
 
 from pegboard_accelerate.checkpoint import (
     Checkpoint,
+    Generators,
+    generators,
     load_weights,
     optimizer_tensors,
     random_state,
@@ -16,6 +19,7 @@ from pegboard_accelerate.checkpoint import (
     restore_random_state,
     weights_of,
 )
+from pegboard_accelerate.environment import surroundings
 from pegboard_accelerate.state import State
 
 if TYPE_CHECKING:
@@ -24,23 +28,28 @@ if TYPE_CHECKING:
 __all__ = ["resume", "save"]
 
 
-def save(training: Training) -> None:
-    """Write a checkpoint of all that decides how the training goes on."""
+def save(training: Training, random: Generators | None = None) -> None:
+    """Write a checkpoint of all that decides how the training goes on.
+
+    Args:
+        training: between two steps.
+        random: the state of the generators then, if they have drawn since.
+    """
     training.check_weights()
     accelerator, stepper, device = training.accelerator, training.stepper, training.accelerator.device
-    scaler = accelerator.scaler
+    scaler, average = accelerator.scaler, stepper.average
     state = {
         **asdict(training.state),
         "epoch_loss": training.epoch_loss.tolist(),
         "logged_loss": training.logged_loss.tolist(),
         "scaler": scaler.state_dict() if scaler is not None else None,
-        "precision": accelerator.mixed_precision,
+        "computed_with": surroundings(accelerator),
     }
-    own = {name: values.unsqueeze(0).to(device) for name, values in random_state(device).items()}
+    own = {name: values.unsqueeze(0).to(device) for name, values in random_state(random or generators(device)).items()}
     tensors = {
-        "model": weights_of(training.network),
+        "model": (average.set_aside if average else {}) or weights_of(training.network),
         "optimizer": optimizer_tensors(stepper.optimizer),
-        "average": stepper.average.weights if stepper.average is not None else {},
+        "average": average.weights if average else {},
         "best": training.best,
         "random": accelerator.gather(own) if accelerator.num_processes > 1 else own,
     }
@@ -66,7 +75,7 @@ def resume(training: Training) -> State:
         run.log(event="resumed", step=state.step, epoch=state.epoch, **where)
         if run.is_main:
             run.console.note(f"continuing after step {state.step}, in epoch {state.epoch}")
-            _warn_of_precision(training, checkpoint.state["precision"])
+            _warn_of_other_surroundings(training, checkpoint.state["computed_with"])
     accelerator.wait_for_everyone()  # nobody writes while another still reads
     return training.state
 
@@ -89,10 +98,11 @@ def _restore(training: Training, checkpoint: Checkpoint) -> None:
     training.state = State(**{name: state[name] for name in asdict(training.state)})
 
 
-def _warn_of_precision(training: Training, before: str) -> None:
-    now = training.accelerator.mixed_precision
-    if before != now:
+def _warn_of_other_surroundings(training: Training, before: Mapping[str, Any]) -> None:
+    now = surroundings(training.accelerator)
+    changed = [f"{name} {before.get(name)} then, {now[name]} now" for name in now if before.get(name) != now[name]]
+    if changed:
         training.run.console.warn(
-            f"the checkpoint was computed with precision {before}, this machine goes on with {now}: "
+            f"the checkpoint was computed elsewhere or otherwise ({'; '.join(changed)}): "
             "the result will differ a little from that of an uninterrupted training"
         )

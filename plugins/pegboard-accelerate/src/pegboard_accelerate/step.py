@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +96,13 @@ class Stepper:
         if self.options.unfreeze_every is not None:
             self.tell(f"epoch {epoch}: {learning} of {self.thawing.layers} layers learn")
 
-    def step(self, batches: list[Rows], state: State) -> Tensor:
+    def step(self, batches: list[Rows], state: State, at_rest: Callable[[], AbstractContextManager[None]]) -> Tensor:
         """One step of AdamW on the mean loss of all rows of `batches`.
+
+        Args:
+            batches: the rows.
+            state: where the training stands.
+            at_rest: entered while gradients are computed and nothing is changed.
 
         Returns:
             The sums of losses and of their weights, [2], on the device: reading them would wait for it.
@@ -107,7 +112,8 @@ class Stepper:
         self.learning_rate = options.learning_rate * factor
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * group["share"]
-        totals = self.gradients_that_fit(batches, state)
+        with at_rest():
+            totals = self.gradients_that_fit(batches, state)
         self.thawing.drop_gradients()
         if options.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.model.parameters(), options.max_grad_norm)

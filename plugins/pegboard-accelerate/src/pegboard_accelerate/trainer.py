@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from contextlib import ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +17,7 @@ from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, o
 from torch import Tensor, nn
 
 from pegboard_accelerate.batches import epoch_steps
-from pegboard_accelerate.checkpoint import Checkpoints, Tensors, load_weights, weights_of
+from pegboard_accelerate.checkpoint import Checkpoints, Generators, Tensors, generators, load_weights, weights_of
 from pegboard_accelerate.environment import (
     prepared_accelerator,
     torch_settings,
@@ -120,6 +121,8 @@ class Training:
         self.epoch_loss = torch.zeros(2, dtype=precise, device=self.device)
         self.logged_loss = torch.zeros_like(self.epoch_loss)
         self.lap_start = time.perf_counter()
+        self.random_at_rest: Generators | None = None
+        interrupts.rescue = self.rescue
 
     def run_to_the_end(self) -> dict[str, Any]:
         """Train until the options say stop; gives the figures."""
@@ -161,7 +164,7 @@ class Training:
         done = sum(sizes[: state.step_in_epoch])
         with self.run.progress(f"epoch {state.epoch}/{options.epochs}", sum(sizes), done) as bar:
             for step, size in zip(steps[state.step_in_epoch :], sizes[state.step_in_epoch :], strict=True):
-                totals = self.stepper.step(step, state)
+                totals = self.stepper.step(step, state, self.at_rest)
                 self.epoch_loss += totals
                 self.logged_loss += totals
                 state.step += 1
@@ -189,7 +192,7 @@ class Training:
         """The task's figures on the validation rows, computed in float32 as the saved model will be."""
         average = self.stepper.average
         self.network.eval()
-        with nullcontext() if average is None else average.in_the_model():
+        with nullcontext() if average is None else average.in_the_model(), self.at_rest():
             outputs = self.outputs_that_fit()
         if outputs is None:
             self.leave()
@@ -332,6 +335,18 @@ class Training:
         save(self)
         self.tell(f"interrupted after step {self.state.step}: the same command continues from here")
         self.interrupts.stop()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """While it is entered, weights and state are those of the last whole step, and may be saved at any time."""
+        self.random_at_rest = generators(self.device)
+        with self.interrupts.at_rest():
+            yield
+
+    def rescue(self) -> None:
+        """Save the last whole step, from another thread, since the one under way takes long."""
+        save(self, self.random_at_rest)
+        self.tell(f"interrupted within the step or validation after step {self.state.step}: the same command continues")
 
     def tell(self, line: str) -> None:
         """Write a line for a person to read."""
