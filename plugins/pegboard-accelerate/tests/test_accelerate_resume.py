@@ -143,11 +143,13 @@ def test_going_on_in_another_precision_is_said(run: Any, tiny: Any) -> None:
 
 
 def test_another_number_of_threads_is_said(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pegboard_accelerate.resuming as module
+
     run.on_advance = after(5, send(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         tiny.fit(run, **RECIPE, threads=1)
-    run.on_advance = None
-    monkeypatch.setattr("pegboard_accelerate.environment.torch.get_num_threads", lambda: 64)
+    run.on_advance, real = None, module.surroundings
+    monkeypatch.setattr(module, "surroundings", lambda accelerator: {**real(accelerator), "threads": 64})
     tiny.fit(run, **RECIPE)
     [warning] = run.console.warnings
     assert "(threads 1 then, 64 now)" in warning
