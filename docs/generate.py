@@ -48,7 +48,7 @@ def main() -> int:
 def cli_page() -> str:
     """The help text of every command."""
     parts = [NOTICE, "# The command line\n", "Exit status: 0 done; 1 the work failed; 2 bad usage, recipe or data;"]
-    parts.append("3 a component or plugin is missing or broken; 130 interrupted.\n")
+    parts.append("3 a component or plugin is missing or broken; 130 interrupted; 143 terminated.\n")
     for path, command in _commands(("pegboard",), cli):
         context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
         context.help_option_names = ["-h", "--help"]

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from pegboard.cli.lazy import LazyGroup
+from pegboard.cli.signals import ending_in_time
 from pegboard.errors import PegboardError, PegboardWarning
 from pegboard.version import __version__
 
@@ -52,7 +53,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; leaves with an exit status, never with a traceback unless asked to.
 
-    0 done; 1 the work failed; 2 bad usage, recipe or data; 3 a component is missing or broken; 130 interrupted.
+    0 done; 1 the work failed; 2 bad usage, recipe or data; 3 a component is missing or broken; 130 interrupted;
+    143 terminated.
     """
     # Set before torch loads: waiting threads that spin slow every neighbour on the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -62,7 +64,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     _show_only_our_warnings(debug)
-    sys.exit(_run(arguments, debug))
+    with ending_in_time():
+        status = _run(arguments, debug)
+    sys.exit(status)
 
 
 def _run(arguments: list[str], debug: bool) -> int:

@@ -1,0 +1,99 @@
+"""Real processes that are told to stop, or killed, at any time."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TOYS = ["--plugin", str(HERE / "toy_plugin.py"), "--dataset", "toy", "--encoder", "mean"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+@pytest.mark.parametrize(
+    ("where", "number", "status"), [("train", signal.SIGTERM, 143), ("evaluate", signal.SIGINT, 130)]
+)
+def test_compiled_code_is_not_waited_for(tmp_path, where, number, status):
+    """The tokenizer is being trained, or the test split encoded, for minutes in which Python runs no handler."""
+    command = [sys.executable, "-m", "pegboard", "train", *TOYS, "--trainer", "loop", "--tokenizer", "slow"]
+    command += ["--plugin", str(HERE / "slow_plugin.py"), "--set", "trainer.epochs=1", "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PEGBOARD_CACHE": str(tmp_path / "cache")}
+    running = subprocess.Popen(
+        command, env={**environment, "SLOW_AT": where}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout.readline() == "computing\n"
+    start = time.monotonic()
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    took = time.monotonic() - start
+    assert running.returncode == status, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    print(f"{where}: {took:.1f} s from {number.name} to the end")
+    again = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def train_command(out):
+    options = {
+        "dataset.rows": 3000,
+        "trainer.precision": "no",
+        "trainer.epochs": 3,
+        "trainer.batch_size": 8,
+        "trainer.accumulate": 3,
+        "trainer.ema_decay": 0.99,
+        "trainer.checkpoint_every": 25,
+        "task.sampling": "balanced",
+        "task.dropout": 0.3,
+    }
+    chosen = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
+    return [sys.executable, "-m", "pegboard", "train", *TOYS, "--tokenizer", "space", *chosen, "--out", str(out)]
+
+
+@pytest.mark.torture
+def test_killed_thirty_times(tmp_path):
+    pytest.importorskip("pegboard_accelerate")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PEGBOARD_CACHE": str(tmp_path / "cache")}
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    subprocess.run(train_command(tmp_path / "first"), check=True, **quiet)
+    start = time.monotonic()
+    subprocess.run(train_command(tmp_path / "plain"), check=True, **quiet)
+    whole = time.monotonic() - start
+    expected = digest(tmp_path / "plain")
+    assert digest(tmp_path / "first") == expected
+    generator, out = random.Random(5), tmp_path / "run"
+    kills, with_state, finished = 0, 0, 0
+    while kills < 30 or finished < 3:
+        running = subprocess.Popen(train_command(out), **quiet)
+        try:
+            _, said = running.communicate(timeout=whole * generator.uniform(0.2, 1.0) if kills < 30 else None)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.communicate()
+            kills += 1
+            with_state += any(out.glob("checkpoints/step-*"))
+            continue
+        assert running.returncode == 0, said
+        assert "damaged" not in said
+        assert digest(out) == expected
+        assert not list(out.rglob("*.partial-*"))
+        assert not (out / "checkpoints").exists()
+        assert [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        shutil.rmtree(out)
+        finished += 1
+    print(f"{kills} kills, {with_state} of them after a checkpoint; {finished} trainings finished, {whole:.1f} s each")
+    assert with_state >= 10
+
+
+def digest(out):
+    return hashlib.sha256((out / "model" / "model.safetensors").read_bytes()).hexdigest()
