@@ -16,6 +16,7 @@ from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.errors import DataError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.data import LabelledSplit
+from pegboard.pipeline.parallel import encode_in_processes, processes_for
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
 from pegboard.tasks.windows import Windows, encoded_split
@@ -108,27 +109,53 @@ def encode_splits(
     Raises:
         ComponentError: the tokenizer breaks its contract, which an embedding would only notice as a bad index.
     """
-    with blaming(choice.component, doing="to save"), tempfile.TemporaryDirectory() as saved:
-        tokenizer.save(Path(saved))
-        files = {file.name: checksum(file) for file in sorted(Path(saved).rglob("*")) if file.is_file()}
-    code = registry.factory_of(choice.component)
-    for split in splits:
-        key = {**_identity(choice), "files": files, "texts": split.texts.fingerprint()}
-        what = f"{len(split):,} texts by {choice.component.name}"
-        folder = cache.folder("tokens", key, what, partial(_encode, choice, tokenizer, split, console), code=code)
-        ids = open_ids(folder / _IDS)
-        if len(ids.lengths) != len(split):
-            raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
-        yield encoded_split(ids, split.labels, tokenizer.pad_id, windows)
+    with tempfile.TemporaryDirectory() as temporary:
+        saved = Path(temporary)
+        with blaming(choice.component, doing="to save"):
+            tokenizer.save(saved)
+        files = {file.name: checksum(file) for file in sorted(saved.rglob("*")) if file.is_file()}
+        code = registry.factory_of(choice.component)
+        for split in splits:
+            key = {**_identity(choice), "files": files, "texts": split.texts.fingerprint()}
+            what = f"{len(split):,} texts by {choice.component.name}"
+            encode = partial(_encode, choice, registry, tokenizer, saved, split.texts, console)
+            folder = cache.folder("tokens", key, what, encode, code=code)
+            ids = open_ids(folder / _IDS)
+            if len(ids.lengths) != len(split):
+                raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
+            yield encoded_split(ids, split.labels, tokenizer.pad_id, windows)
 
 
-def _encode(choice: Choice, tokenizer: Tokenizer, split: LabelledSplit, console: Console, folder: Path) -> None:
+def _encode(
+    choice: Choice,
+    registry: Registry,
+    tokenizer: Tokenizer,
+    saved: Path,
+    texts: Texts,
+    console: Console,
+    folder: Path,
+) -> None:
+    """Write the ids of texts into `folder`."""
+    processes = processes_for(texts, registry)
     with (
         blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"),
-        console.progress("encoding", len(split)) as progress,
+        console.progress("encoding", len(texts)) as progress,
     ):
-        texts = split.texts.watched(progress.advance)
-        write_ids(folder / _IDS, _checked(tokenizer.encode_blocks(texts.blocks()), tokenizer, len(split)))
+        if processes > 1:
+            ids = encode_in_processes(
+                processes,
+                choice,
+                registry,
+                tokenizer,
+                saved,
+                texts,
+                folder=folder,
+                advance=progress.advance,
+                console=console,
+            )
+        else:
+            ids = tokenizer.encode_blocks(texts.watched(progress.advance).blocks())
+        write_ids(folder / _IDS, _checked(ids, tokenizer, len(texts)))
 
 
 def _identity(choice: Choice) -> dict[str, Any]:

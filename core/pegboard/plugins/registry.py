@@ -45,6 +45,11 @@ class Registry:
         self._plugins = Plugins()
         self._reported: set[tuple[str, str]] = set()
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether another process finds the same plugins, if it is given the same files."""
+        return self._path is None
+
     @cached_property
     def plugins(self) -> list[Plugin]:
         """Every plugin in whatever state; loading happens at the first use.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pegboard.text.ragged import Ids, values_and_offsets
 
-__all__ = ["StoredIds", "open_ids", "stored", "write_ids"]
+__all__ = ["StoredIds", "open_ids", "read_ids", "stored", "write_ids"]
 
 _SCHEMA = pa.schema([pa.field("input_ids", pa.large_list(pa.int32()), nullable=False)])
 
@@ -50,6 +50,13 @@ def write_ids(file: Path, blocks: Iterable[pa.LargeListArray]) -> None:
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as stream:
         for block in blocks:
             stream.write_batch(pa.record_batch([block], schema=_SCHEMA))
+
+
+def read_ids(file: Path) -> Iterator[pa.LargeListArray]:
+    """The blocks of ids that `write_ids` wrote, one after another, without a memory map."""
+    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as stream:
+        for batch in stream:
+            yield batch.column(0)
 
 
 def open_ids(file: Path) -> StoredIds:

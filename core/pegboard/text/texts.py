@@ -30,6 +30,13 @@ class Texts:
         chunks: gives the column's Arrow arrays from the beginning; none of them need be in memory before.
         count: number of texts.
         rows: the numbers of those that count, ascending; all by default.
+        file: the Arrow stream that holds the column, if it is in one.
+        column: the name of the column there.
+
+    Attributes:
+        file: see above.
+        column: see above.
+        rows: see above.
 
     Example:
         >>> texts = Texts.of(["to be", "or not", "to be"])
@@ -37,10 +44,20 @@ class Texts:
         (3, ['or not', 'to be'])
     """
 
-    def __init__(self, chunks: Callable[[], Iterator[pa.Array]], count: int, rows: Rows | None = None) -> None:
+    def __init__(
+        self,
+        chunks: Callable[[], Iterator[pa.Array]],
+        count: int,
+        rows: Rows | None = None,
+        *,
+        file: Path | None = None,
+        column: str = "",
+    ) -> None:
         self._chunks = chunks
         self._count = count
-        self._rows = rows
+        self.rows = rows
+        self.file = file
+        self.column = column
         self._fingerprint = ""
 
     @classmethod
@@ -62,12 +79,17 @@ class Texts:
         """A column of a data set; one that lies in a file is read from there, not held in memory."""
         file = _own_file(split)
         if file is not None:
-            return cls(lambda: _read_column(file, column), len(split))
+            return cls.of_file(file, column, len(split))
         return cls.of(split.select_columns([column]).with_format("arrow")[:].column(column))
+
+    @classmethod
+    def of_file(cls, file: Path, column: str, count: int) -> Texts:
+        """A column of an Arrow stream of `count` rows, read from the file whenever it is needed."""
+        return cls(lambda: _read_column(file, column), count, file=file, column=column)
 
     def __len__(self) -> int:
         """Number of texts."""
-        return self._count if self._rows is None else len(self._rows)
+        return self._count if self.rows is None else len(self.rows)
 
     def __iter__(self) -> Iterator[str]:
         """The texts as Python strings."""
@@ -80,7 +102,14 @@ class Texts:
 
     def take(self, rows: Rows) -> Texts:
         """Some of the texts, by ascending row numbers."""
-        return Texts(self._chunks, self._count, rows if self._rows is None else self._rows[rows])
+        chosen = rows if self.rows is None else self.rows[rows]
+        return Texts(self._chunks, self._count, chosen, file=self.file, column=self.column)
+
+    def between(self, start: int, end: int) -> Texts:
+        """The texts from one place to another."""
+        if self.rows is not None:
+            return Texts(self._chunks, self._count, self.rows[start:end], file=self.file, column=self.column)
+        return Texts(lambda: _between(self._chunks(), start, end), end - start)
 
     def array(self) -> pa.LargeStringArray:
         """All texts as one array, in memory."""
@@ -113,6 +142,10 @@ class Texts:
 
         return Texts(chunks, len(self))
 
+    def size_in_file(self) -> int:
+        """About how many bytes of `file` the texts are."""
+        return 0 if self.file is None or not self._count else self.file.stat().st_size * len(self) // self._count
+
     def fingerprint(self) -> str:
         """A SHA-256 of the texts and their order, however they are stored."""
         if not self._fingerprint:
@@ -133,12 +166,21 @@ class Texts:
         first = 0
         for chunk in self._chunks():
             texts = chunk.cast(pa.large_string())
-            if self._rows is not None:
-                start, end = np.searchsorted(self._rows, [first, first + len(chunk)])
-                texts = texts.take(pa.array(self._rows[start:end] - first))
+            if self.rows is not None:
+                start, end = np.searchsorted(self.rows, [first, first + len(chunk)])
+                texts = texts.take(pa.array(self.rows[start:end] - first))
             first += len(chunk)
             if len(texts):
                 yield texts
+
+
+def _between(chunks: Iterator[pa.Array], start: int, end: int) -> Iterator[pa.Array]:
+    first = 0
+    for chunk in chunks:
+        yield chunk[max(0, start - first) : max(0, end - first)]
+        first += len(chunk)
+        if first >= end:
+            return
 
 
 def _cut(texts: pa.LargeStringArray, size: int) -> Iterator[pa.LargeStringArray]:
