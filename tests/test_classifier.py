@@ -5,7 +5,7 @@ import pegboard
 import pyarrow as pa
 import pytest
 from pegboard.errors import ArtifactError, DataError
-from pegboard.pipeline.predict import BLOCK
+from pegboard.pipeline.predict import BLOCK, predict_outputs
 from pegboard.tasks.classify import EncodedSplit, classification_report, probabilities
 from pegboard.text.ragged import from_lists
 
@@ -145,6 +145,24 @@ class TestStream:
         assert [len(block) for block, _ in blocks] == [BLOCK, 10]
         assert [text for block, _ in blocks for text in block] == texts
         assert (np.concatenate([p for _, p in blocks]) == classifier.predict_proba(texts)).all()
+
+    def test_a_text_that_comes_again_is_predicted_once(self, classifier, monkeypatch):
+        sizes = []
+
+        def watched(network, split):
+            sizes.append(len(split))
+            return predict_outputs(network, split)
+
+        monkeypatch.setattr("pegboard.classifier.predict_outputs", watched)
+        result = classifier.predict_proba(["glad", "mad", "glad", "", "mad", "glad "])
+        assert sizes == [4]
+        assert (result[[0, 1]] == result[[2, 4]]).all()
+        assert not (result[0] == result[1]).all()
+
+    def test_long_texts_come_in_smaller_blocks(self, classifier, monkeypatch):
+        monkeypatch.setattr("pegboard.pipeline.predict._BLOCK_CHARACTERS", 100)
+        texts = ["glad", "glad" + " " * 100, "mad", "mad"]
+        assert [len(block) for block, _ in classifier.stream(texts)] == [2, 2]
 
     def test_error_of_the_source_passes(self, classifier):
         def source():

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pegboard.pipeline.predict import BLOCK
 
 TEXTS = ["glad day", 'a "quoted", tired\nday', "mad\tday", "", "Größe 😀"]
 LABELS = ["joy", "gloom", "rage"]
@@ -49,6 +50,17 @@ def texts_of(done):
 
 
 TOY = str(Path(__file__).with_name("toy_plugin.py"))
+PEAK = """
+import resource, sys
+from pegboard.cli.main import main
+
+def run(arguments):
+    try:
+        main(arguments)
+    except SystemExit as left:
+        assert not left.code, left.code
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
 
 
 class TestInput:
@@ -395,6 +407,30 @@ class TestPipes:
         out, err = running.communicate(timeout=60)
         assert (running.returncode, err) == (0, b"")
         assert out.startswith(b"joy")
+
+    def test_results_come_before_the_input_ends(self, trained):
+        running = self.start(trained, "--input", "-", stdin=subprocess.PIPE)
+        running.stdin.write(b"".join(b"glad %d\n" % i for i in range(BLOCK)))
+        running.stdin.flush()
+        for i in range(BLOCK):
+            assert json.loads(running.stdout.readline())["text"] == f"glad {i}"
+        out, err = running.communicate(b"mad\n", timeout=60)
+        assert (running.returncode, err) == (0, b"")
+        assert json.loads(out)["text"] == "mad"
+
+    def test_memory_does_not_grow_with_the_file(self, trained, tmp_path):
+        peaks = []
+        for rows in (20_000, 60_000):
+            file, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+            with file.open("w") as stream:
+                stream.writelines(f"{i} {'glad tired mad day ' * 40}\n" for i in range(rows))
+            arguments = ["predict", str(trained), "--plugin", TOY, "--input", str(file), "--output", str(out)]
+            code = f"{PEAK}\nrun({arguments!r})"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+            assert out.stat().st_size > file.stat().st_size
+            peaks.append(int(done.stdout))
+        # Texts alone would be 30 MB more.
+        assert peaks[1] < peaks[0] + 15 * 2**20
 
     def test_interrupted(self, trained, tmp_path):
         running = self.start(

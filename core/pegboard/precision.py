@@ -66,7 +66,7 @@ class Comparison:
 def available_precisions(device: torch.device) -> tuple[str, ...]:
     """Those of `PRECISIONS` that a device has instructions for.
 
-    bf16 needs AVX512-BF16 or AMX, or CUDA from compute capability 8; int8 needs a processor with AVX2.
+    bf16 needs AVX512-BF16 or AMX, or CUDA from compute capability 8; int8 needs VNNI or AMX.
     """
     found = ["f32"]
     if device.type == "cuda":
@@ -77,7 +77,7 @@ def available_precisions(device: torch.device) -> tuple[str, ...]:
         features = processor_features()
         if {"avx512_bf16", "amx_bf16"} & features:
             found.append("bf16")
-        if "avx2" in features and quantized_engine():
+        if {"avx512_vnni", "avx_vnni", "amx_int8"} & features and _multiplies_int8():
             found.append("int8")
     return tuple(found)
 
@@ -96,13 +96,10 @@ def processor_features() -> set[str]:
     return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
-def quantized_engine() -> str | None:
-    """Which of torch's kernels for 8-bit integers suits the processor; `None` where it has none that do."""
+def _multiplies_int8() -> bool:
     import torch
 
-    vnni = {"avx512_vnni", "avx_vnni", "amx_int8"} & processor_features()
-    wanted = ("onednn", "x86", "fbgemm") if vnni else ("fbgemm", "x86")
-    return next((engine for engine in wanted if engine in torch.backends.quantized.supported_engines), None)
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
 class PreciseNetwork:
@@ -138,11 +135,10 @@ class PreciseNetwork:
 
     def sample(self, count: int) -> npt.NDArray[np.int64]:
         """Which of `count` texts to compare, spread evenly over them; none where enough is known."""
-        most = SAMPLE - (self.compared.texts if self.compared else 0)
         if self._undecided:
             most = SAMPLE if count >= SAMPLE else 0
-        elif self.precision == "f32":
-            most = 0
+        else:
+            most = 0 if self.precision == "f32" else max(0, SAMPLE - (self.compared.texts if self.compared else 0))
         return np.linspace(0, count, min(count, most), endpoint=False).astype(np.int64)
 
     def compare(self, labels_by: Callable[[nn.Module], Labels]) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from pegboard.errors import UsageError
-from pegboard.precision import processor_features, quantized_engine
 
 __all__ = ["InBf16", "Int8Linear", "lowered"]
 
@@ -45,46 +44,45 @@ class InBf16(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with weights in 8-bit integers, one scale an output, and inputs that are rounded batch by batch.
+    """A linear layer that multiplies 8-bit integers: weights with one scale an output, inputs with one a batch.
+
+    The scale of the inputs is that of their least and greatest value, so that a result depends a little on its batch.
 
     Args:
         linear: the layer in float32.
-        engine: which of torch's kernels to use.
-        reduce_range: give inputs one bit less; sums of products would not fit where there are no VNNI instructions.
     """
 
-    def __init__(self, linear: nn.Linear, *, engine: str, reduce_range: bool) -> None:
+    def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight = linear.weight.detach().float()
-        scales = (weight.abs().amax(dim=1) / 127).clamp(min=torch.finfo(torch.float32).tiny).double()
-        zeros = torch.zeros(len(scales), dtype=torch.long)
-        rounded = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
-        bias = None if linear.bias is None else linear.bias.detach().float()
-        before = torch.backends.quantized.engine
-        torch.backends.quantized.engine = engine
-        try:
-            self._packed = torch.ops.quantized.linear_prepack(rounded, bias)
-        finally:
-            torch.backends.quantized.engine = before
-        self._reduce_range = reduce_range
+        weight = linear.weight.detach()
+        self._scales = (weight.abs().amax(dim=1) / 127).clamp(min=1e-12)
+        self._zeros = torch.zeros(len(weight), dtype=torch.int32)
+        rounded = (weight / self._scales[:, None]).round().to(torch.int8)
+        self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+        self._bias = None if linear.bias is None else linear.bias.detach()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Float32 [..., outputs] for float32 [..., inputs]."""
-        result: Tensor = torch.ops.quantized.linear_dynamic(inputs, self._packed, self._reduce_range)
+        least, greatest = (float(value) for value in inputs.aminmax())
+        least, greatest = min(least, 0.0), max(greatest, 0.0)
+        step = max((greatest - least) / 253, 1e-12)  # one step is left free at each end, for what rounding adds
+        zero = round(-least / step) + 1
+        # Half a step more, since the cast to integers cuts off.
+        rounded = torch.add(torch.tensor(zero + 0.5), inputs, alpha=1 / step).to(torch.uint8)
+        weight = (self._packed, self._scales, self._zeros, self._bias)
+        to_float32 = (1.0, 0, torch.float32, "none", [], "")
+        result: Tensor = torch.ops.onednn.qlinear_pointwise(rounded, step, zero, *weight, *to_float32)
         return result
 
 
 def _in_int8(network: nn.Module) -> nn.Module:
     """Linear layers of the encoder are replaced; embeddings and the head, which decides, stay as they are."""
     converted = _with_tensors(network, lambda tensor: tensor).eval()
-    engine = quantized_engine()
-    assert engine is not None
-    reduce_range = engine != "onednn" and not {"avx512_vnni", "avx_vnni"} & processor_features()
     replaced = 0
     for module in list(converted.get_submodule("encoder").modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:  # a layer derived from it may compute something else
-                setattr(module, name, Int8Linear(child, engine=engine, reduce_range=reduce_range))
+                setattr(module, name, Int8Linear(child))
                 replaced += 1
     if not replaced:
         raise UsageError(

@@ -123,6 +123,7 @@ def _json_lines(
                 **more,
             }
             stream.write(json.dumps(record, ensure_ascii=escaped) + "\n")
+        stream.flush()
 
     return write
 
