@@ -99,7 +99,7 @@ def processor_features() -> set[str]:
 def _multiplies_int8() -> bool:
     import torch
 
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
 class PreciseNetwork:

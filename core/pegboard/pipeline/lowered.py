@@ -70,7 +70,7 @@ class Int8Linear(nn.Module):
         # Half a step more, since the cast to integers cuts off.
         rounded = torch.add(torch.tensor(zero + 0.5), inputs, alpha=1 / step).to(torch.uint8)
         weight = (self._packed, self._scales, self._zeros, self._bias)
-        to_float32 = (1.0, 0, torch.float32, "none", [], "")
+        to_float32: tuple[Any, ...] = (1.0, 0, torch.float32, "none", [], "")
         result: Tensor = torch.ops.onednn.qlinear_pointwise(rounded, step, zero, *weight, *to_float32)
         return result
 
