@@ -220,6 +220,41 @@ def test_configurations(hub: StandInHub) -> None:
         assert "--set dataset.config=NAME" in caught.value.hint
 
 
+def test_lists_of_class_labels(hub: StandInHub) -> None:
+    label = datasets.Sequence(datasets.ClassLabel(names=["joy", "awe", "rage"]))
+    features = datasets.Features({"text": datasets.Value("string"), "labels": label})
+    rows = parquet(features, text=["a", "b", "c"], labels=[[2, 0], [], [1]])
+    hub.files["owner/tiny"] = {"train.parquet": rows}
+    train = load(label_column="labels")["train"]
+    assert train.features["label"].feature.names == ["joy", "awe", "rage"]
+    assert train["label"][:] == [[2, 0], [], [1]]
+
+
+def test_lists_of_text(hub: StandInHub) -> None:
+    train, test = parquet(text=["a", "b"], label=[["y", "x"], []]), parquet(text=["c", "d"], label=[[], ["x"]])
+    hub.files["owner/tiny"] = {"train.parquet": train, "test.parquet": test}
+    loaded = load()
+    assert loaded["train"].features["label"].feature.names == ["x", "y"]
+    assert (loaded["train"]["label"][:], loaded["test"]["label"][:]) == ([[1, 0], []], [[], [0]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        ([["x"], None], "the list of labels is missing"),
+        ([["x"], ["y", "z", "x"]], "the label does not occur in train"),
+        ([["x"], ["y", "x", "y"]], "the list has a label twice"),
+        ([["x"], ["x", None]], "a label in the list is missing"),
+    ],
+)
+def test_lists_that_are_wrong(hub: StandInHub, labels: list, problem: str) -> None:
+    train, test = parquet(text=["a", "b"], label=[["y", "x"], ["x"]]), parquet(text=["c", "d"], label=labels)
+    hub.files["owner/tiny"] = {"train.parquet": train, "test.parquet": test}
+    with pytest.raises(DataError, match=problem) as caught:
+        load()
+    assert caught.value.where == "hub:owner/tiny, test, row 1"
+
+
 @pytest.mark.parametrize("labels", [[-1, -1], [None, None]])
 @pytest.mark.parametrize("label", [datasets.ClassLabel(names=["no", "yes"]), datasets.Value("int32")])
 def test_a_split_without_labels_is_left_out(hub: StandInHub, labels: list, label: Any) -> None:
@@ -267,7 +302,7 @@ def test_a_label_that_train_does_not_have(hub: StandInHub) -> None:
         ({}, {"text": ["a"], "labels": [1]}, "(?s)no column 'label'.*did you mean labels.*--set dataset.label_column="),
         ({"text_column": "label", "label_column": "text"}, {"text": ["a"], "label": [1]}, "holds int64, not text"),
         ({}, {"text": ["a"], "label": [0.5]}, "not labels.*\n.*a label is text, a whole number or a ClassLabel"),
-        ({}, {"text": ["a"], "label": [[1, 2]]}, "not labels.*\n.*a label is text, a whole number or a ClassLabel"),
+        ({}, {"text": ["a"], "label": [[1.5, 2.0]]}, "not labels.*\n.*a label is text, a whole number or a ClassLabel"),
         ({}, {"text": [["a"]], "label": [1]}, "not text"),
     ],
 )

@@ -14,7 +14,7 @@ from pegboard_data.blocks import LONGEST, Blocks, too_long
 from pegboard_data.columns import text_and_label
 from pegboard_data.fields import FieldReader
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Record
+from pegboard_data.rows import Problem, Record
 from pegboard_data.spans import Regular
 
 _limit_lock = threading.Lock()
@@ -29,9 +29,11 @@ class CsvFormat:
     Args:
         kind: `csv` or `tsv`, for the default delimiter.
         options: columns, delimiter, quotes.
+        problem_of: what is wrong with a label.
     """
 
-    def __init__(self, kind: str, options: FilesOptions) -> None:
+    def __init__(self, kind: str, options: FilesOptions, problem_of: Problem) -> None:
+        self._problem_of = problem_of
         self._options = options
         self._delimiter = options.delimiter or ("\t" if kind == "tsv" else ",")
         self._header: list[str] = []
@@ -58,6 +60,7 @@ class CsvFormat:
                 self._label,
                 quotes=self._options.quotes,
                 empty_texts=self._options.empty_texts == "keep",
+                problem_of=self._problem_of,
             )
 
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pegboard_data.rows import has_blank, problem_of_label
+from pegboard_data.rows import Problem, has_blank, problem_of_label
 from pegboard_data.spans import (
     NEWLINE,
     QUOTE,
@@ -36,11 +36,21 @@ class FieldReader:
         label: that of the label; `None` if it is not read.
         quotes: whether a quote is more than a character.
         empty_texts: whether texts may be empty.
+        problem_of: what is wrong with a label; a row in which something is, is not regular.
     """
 
     def __init__(
-        self, delimiter: str, columns: int, text: int, label: int | None, *, quotes: bool, empty_texts: bool
+        self,
+        delimiter: str,
+        columns: int,
+        text: int,
+        label: int | None,
+        *,
+        quotes: bool,
+        empty_texts: bool,
+        problem_of: Problem = problem_of_label,
     ) -> None:
+        self._problem_of = problem_of
         self._delimiter = ord(delimiter)
         self._columns = columns
         self._text = text
@@ -87,7 +97,7 @@ class FieldReader:
         labels = None
         if self._label is not None:
             labels = self._column(data, starts[:, self._label], ends[:, self._label], closing).dictionary_encode()
-            if any(problem_of_label(label) for label in labels.dictionary.to_pylist()):
+            if any(self._problem_of(label) for label in labels.dictionary.to_pylist()):
                 return None
         return Regular(min(end, size), lines, texts, labels, stopped=limit < len(data) - 1)
 

@@ -18,7 +18,7 @@ from pegboard_data.options import FilesOptions
 from pegboard_data.reading import batches
 from pegboard_data.rows import LabelNumbers
 from pegboard_data.store import Contents, open_splits, renumber, write_names, write_split
-from pegboard_data.tables import in_memory
+from pegboard_data.tables import in_memory, label_lists
 
 if TYPE_CHECKING:
     import datasets
@@ -59,7 +59,8 @@ class FilesDataset:
         """The splits that are there, in the order train, validation, test.
 
         Returns:
-            Splits with `text: string` and `label: ClassLabel`; with the option `labelled=false` only `text`.
+            Splits with `text: string` and `label: ClassLabel`, or lists of it; only `text` with the
+            option `labelled=false`.
 
         Raises:
             DataError: something can't be read; the message names file and line.
@@ -74,20 +75,25 @@ class FilesDataset:
         numbers: dict[str, LabelNumbers] = {}
         texts: dict[str, pa.ChunkedArray] = {}
         codes: dict[str, npt.NDArray[np.int32]] = {}
+        sizes: dict[str, npt.NDArray[np.int64] | None] = {}
         for split, source in sources.items():
             numbers[split] = LabelNumbers()
-            parts = [(batch.texts, numbers[split].of(batch)) for batch in batches(source, self.options)]
+            parts = [(batch.texts, numbers[split].of(batch), batch.sizes) for batch in batches(source, self.options)]
             if not parts:
                 raise _no_rows(source)
             texts[split] = pa.chunked_array([part[0] for part in parts], pa.string())
             codes[split] = np.concatenate([part[1] for part in parts])
+            own_sizes = [part[2] for part in parts if part[2] is not None]
+            sizes[split] = np.concatenate(own_sizes) if own_sizes else None
         if not self.options.labelled:
             return in_memory({split: pa.table({"text": column}) for split, column in texts.items()}, None)
+        _refuse_mixed(sources, {split: own is not None for split, own in sizes.items()})
         names = label_names(numbers, self.options.label_names)
-        tables = {
-            split: pa.table({"text": texts[split], "label": _places(numbers[split], names)[codes[split]]})
-            for split in sources
-        }
+        tables = {}
+        for split in sources:
+            places, own = _places(numbers[split], names)[codes[split]], sizes[split]
+            labels = places if own is None else label_lists(places, own)
+            tables[split] = pa.table({"text": texts[split], "label": labels})
         return in_memory(tables, names)
 
     def _from_cache(self, sources: Mapping[str, Source], path: Path) -> datasets.DatasetDict:
@@ -95,15 +101,18 @@ class FilesDataset:
 
         def build(folder: Path) -> None:
             numbers: dict[str, LabelNumbers] = {}
+            in_lists: dict[str, bool] = {}
             for split, source in sources.items():
                 rows = batches(source, self.options)
-                count, numbers[split] = write_split(folder, split, rows, labelled=self.options.labelled)
+                written = write_split(folder, split, rows, labelled=self.options.labelled)
+                count, numbers[split], in_lists[split] = written
                 if not count:
                     raise _no_rows(source)
                 contents[split].check_unchanged()
             if not self.options.labelled:
                 write_names(folder, None)
                 return
+            _refuse_mixed(sources, in_lists)
             names = label_names(numbers, self.options.label_names)
             for split in sources:
                 renumber(folder, split, _places(numbers[split], names))
@@ -130,12 +139,27 @@ def label_names(splits: Mapping[str, LabelNumbers], given: Sequence[str] | None)
     """
     known = [splits["train"]] if "train" in splits else splits.values()
     found = {label for labels in known for label in labels.first}
+    if not found and not given:
+        raise DataError("no row has a label", hint="are label_column and label_separator right?")
     for labels in splits.values():
         if given:
             _refuse_unknown(labels, set(given), "is none of label_names")
         _refuse_unknown(labels, found, "does not occur in train")
         _refuse_lookalikes(labels, found)
     return list(given or sorted(found))
+
+
+def _refuse_mixed(sources: Mapping[str, Source], in_lists: Mapping[str, bool]) -> None:
+    """Refuse splits of which some have lists of labels and others one label a row."""
+    first = next(iter(sources))
+    for split, source in sources.items():
+        if in_lists[split] != in_lists[first]:
+            kinds = "one label", "a list of labels"
+            raise DataError(
+                f"each row has {kinds[in_lists[split]]}, each row of {first} has {kinds[in_lists[first]]}",
+                where=str(source.path),
+                hint=f"write all labels alike; the other file is {sources[first].path}",
+            )
 
 
 def _refuse_unknown(labels: LabelNumbers, known: Collection[str], why: str) -> None:

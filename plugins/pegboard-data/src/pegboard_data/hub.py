@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pegboard import DataError, PegboardError, PegboardWarning, one_of
 
 from pegboard_data.hub_options import HubOptions
-from pegboard_data.tables import dataset_dict
+from pegboard_data.tables import dataset_dict, in_memory, label_lists
 
 __all__ = ["HubDataset"]
 
@@ -53,10 +53,11 @@ class HubDataset:
     def load(self) -> datasets.DatasetDict:
         """The splits that are there and have labels, in the order train, validation, test.
 
-        A ClassLabel stays as it is; text and whole numbers become one, with the names of train in order.
+        A ClassLabel stays as it is; text and whole numbers become one, with the names of train in order. Lists of
+        these stay lists.
 
         Returns:
-            Splits with `text: string` and `label: ClassLabel`.
+            Splits with `text: string` and `label: ClassLabel`, or lists of it.
 
         Raises:
             DataError: the data set can't be had, a column is missing, or a row has no text or no label.
@@ -65,9 +66,39 @@ class HubDataset:
         texts = {name: self._texts(split, name) for name, split in found.items()}
         labels = {name: self._labels(split) for name, split in found.items()}
         feature = next(iter(found.values())).features[self.options.label_column]
+        if any(_is_list(column.type) for column in labels.values()):
+            return self._with_lists(texts, labels, feature)
         labels = self._without_unlabelled(labels, feature)
         names, numbers = self._numbered(labels, feature)
         return dataset_dict({name: (texts[name], numbers[name]) for name in numbers}, names)
+
+    def _with_lists(
+        self, texts: Mapping[str, pa.ChunkedArray], labels: Mapping[str, pa.ChunkedArray], feature: Any
+    ) -> datasets.DatasetDict:
+        """The splits where each row has a list of labels."""
+        flat, sizes = {}, {}
+        single = [name for name, column in labels.items() if not _is_list(column.type)]
+        if single:
+            raise DataError(
+                f"the split {single[0]} has one label a row, the others have lists of labels", where=self._where
+            )
+        for name, column in labels.items():
+            self._refuse(column.is_null(), "the list of labels is missing", name)
+            sizes[name] = pc.list_value_length(column).to_numpy().astype(np.int64)
+            flat[name] = pc.list_flatten(column)
+            row_of = np.repeat(np.arange(len(column)), sizes[name])
+            self._refuse(flat[name].is_null(), "a label in the list is missing", name, row_of)
+            pairs = row_of * max(1, len(flat[name])) + pc.index_in(flat[name], pc.unique(flat[name])).to_numpy()
+            again = np.ones(len(pairs), np.bool_)
+            again[np.unique(pairs, return_index=True)[1]] = False
+            self._refuse(pa.chunked_array([again]), "the list has a label twice", name, row_of)
+        rows = {name: np.repeat(np.arange(len(own)), own) for name, own in sizes.items()}
+        inner = feature[0] if isinstance(feature, list) else feature.feature
+        names, numbers = self._numbered(flat, inner, rows)
+        tables = {
+            name: pa.table({"text": texts[name], "label": label_lists(numbers[name], sizes[name])}) for name in labels
+        }
+        return in_memory(tables, names)
 
     def _downloaded(self) -> datasets.DatasetDict:
         path, revision = self.options.path, self.options.revision
@@ -175,6 +206,8 @@ class HubDataset:
     def _labels(self, split: datasets.Dataset) -> pa.ChunkedArray:
         column = self._column(split, "label_column")
         of_type = column.type
+        if _is_list(of_type) and (pa.types.is_integer(of_type.value_type) or pa.types.is_string(of_type.value_type)):
+            return column
         if pa.types.is_integer(of_type):
             return column.cast(pa.int64())
         as_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_null)
@@ -183,7 +216,8 @@ class HubDataset:
         raise DataError(
             f"the column {self.options.label_column!r} holds {of_type}, not labels",
             where=self._where,
-            hint="a label is text, a whole number or a ClassLabel; choose another with --set dataset.label_column=NAME",
+            hint="a label is text, a whole number or a ClassLabel, or a list of these; "
+            "choose another with --set dataset.label_column=NAME",
         )
 
     def _without_unlabelled(self, labels: Mapping[str, pa.ChunkedArray], feature: Any) -> dict[str, pa.ChunkedArray]:
@@ -207,13 +241,19 @@ class HubDataset:
         return kept
 
     def _numbered(
-        self, labels: Mapping[str, pa.ChunkedArray], feature: Any
+        self,
+        labels: Mapping[str, pa.ChunkedArray],
+        feature: Any,
+        rows: Mapping[str, npt.NDArray[np.int64]] | None = None,
     ) -> tuple[list[str], dict[str, npt.NDArray[np.int64]]]:
-        """The names of the labels, and each row's label as its place among them."""
+        """The names of the labels, and each label as its place among them; `rows` as in `_refuse`."""
+        row_of = rows or {}
         if isinstance(feature, datasets.ClassLabel):
             for name, column in labels.items():
                 outside = pc.or_(pc.less(column, 0), pc.greater_equal(column, feature.num_classes))
-                self._refuse(outside, f"the label is none of the {feature.num_classes} there are", name)
+                self._refuse(
+                    outside, f"the label is none of the {feature.num_classes} there are", name, row_of.get(name)
+                )
             return list(feature.names), {name: column.to_numpy() for name, column in labels.items()}
         shown = [labels["train"]] if "train" in labels else list(labels.values())
         chunks = [chunk for column in shown for chunk in column.chunks]
@@ -222,14 +262,22 @@ class HubDataset:
         numbers = {}
         for name, column in labels.items():
             places = pc.index_in(column, known)
-            self._refuse(places.is_null(), "the label does not occur in train", name)
+            self._refuse(places.is_null(), "the label does not occur in train", name, row_of.get(name))
             numbers[name] = places.to_numpy().astype(np.int64)
         return [str(value) for value in known.to_pylist()], numbers
 
-    def _refuse(self, bad: pa.ChunkedArray, problem: str, split: str) -> None:
+    def _refuse(
+        self, bad: pa.ChunkedArray, problem: str, split: str, rows: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        """Refuse the first that is bad; `rows` tells the row of each, if it is not its own."""
         row = pc.index(bad, True).as_py()
         if row >= 0:
+            row = row if rows is None else int(rows[row])
             raise DataError(problem, where=f"{self._where}, {split}, row {row}", hint="mend or remove the row")
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
 
 
 def _has(value: int, column: pa.ChunkedArray) -> bool:

@@ -18,7 +18,7 @@ class HubOptions(DatasetOptions):
     text_column: str = "text"
     """the column that holds the text"""
     label_column: str = "label"
-    """the column that holds the label: a ClassLabel, text or whole numbers"""
+    """the column that holds the label: a ClassLabel, text or whole numbers, or lists of these"""
 
     @field_validator("path")
     @classmethod

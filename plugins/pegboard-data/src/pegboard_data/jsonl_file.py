@@ -12,7 +12,7 @@ from pegboard_data.blocks import Blocks
 from pegboard_data.columns import shorten, text_and_label
 from pegboard_data.objects import ObjectReader
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Record
+from pegboard_data.rows import Problem, Record
 from pegboard_data.spans import Regular
 
 _DEEPEST = 100
@@ -31,20 +31,23 @@ _KINDS = {
 class JsonlFormat:
     """Reads a file with one JSON object a line; other keys than those of text and label are left aside.
 
-    A label is text or a whole number, the same in all rows.
+    A label is text or a whole number, or a list of these, the same in all rows.
 
     Args:
         options: the keys of text and label.
+        problem_of: what is wrong with a label.
     """
 
-    def __init__(self, options: FilesOptions) -> None:
+    def __init__(self, options: FilesOptions, problem_of: Problem) -> None:
         self._options = options
         self._kind_of_label: type | None = None
+        self._kind_in_lists: type | None = None
         self._objects = ObjectReader(
             options.text_column,
             options.label_column if options.labelled else None,
-            self._row,
+            self._without_list,
             empty_texts=options.empty_texts == "keep",
+            problem_of=problem_of,
         )
 
     def begin(self, blocks: Blocks) -> None:
@@ -52,6 +55,8 @@ class JsonlFormat:
 
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows at the beginning of `data`, if there is no doubt about them."""
+        if self._kind_of_label is list:
+            return None
         found = self._objects.read(data, is_last=is_last)
         if found is None or not (self._kind_of_label is None or found.kind_of_label in (None, self._kind_of_label)):
             return None
@@ -77,12 +82,37 @@ class JsonlFormat:
                 raise DataError(
                     f"the label is {_kind(label)}, in the rows before it is {_KINDS[self._kind_of_label]}",
                     where=where,
-                    hint="write all labels as text or all as whole numbers",
+                    hint="write all labels as text, or all as whole numbers, or all as lists",
                 )
             self._kind_of_label = type(label)
-            yield blocks.line - 1, text, str(label)
+            yield blocks.line - 1, text, self._in_list(label, where) if isinstance(label, list) else str(label)
 
-    def _row(self, line: str, where: str) -> tuple[str, str | int | None] | None:
+    def _in_list(self, labels: list[Any], where: str) -> tuple[str, ...]:
+        """The labels of a row as text."""
+        for label in labels:
+            if type(label) not in (str, int):
+                hint = "a label is text in double quotes or a whole number; no label is an empty list"
+                raise DataError(f"a label in the list is {_kind(label)}", where=where, hint=hint)
+            if type(label) is not self._kind_in_lists and self._kind_in_lists is not None:
+                raise DataError(
+                    f"a label in the list is {_kind(label)}, before it is {_KINDS[self._kind_in_lists]}",
+                    where=where,
+                    hint="write all labels as text or all as whole numbers",
+                )
+            self._kind_in_lists = type(label)
+        if len(set(labels)) < len(labels):
+            doubled = next(label for label in labels if labels.count(label) > 1)
+            raise DataError(f"the label {doubled!r} is there twice in the list", where=where)
+        return tuple(map(str, labels))
+
+    def _without_list(self, line: str, where: str) -> tuple[str, str | int | None] | None:
+        """As `_row`; lists are read by `strict` only."""
+        row = self._row(line, where)
+        if row is not None and isinstance(row[1], list):
+            raise DataError("the label is a list", where=where)
+        return row
+
+    def _row(self, line: str, where: str) -> tuple[str, Any] | None:
         """The text and the label of a line; `None` if it is empty."""
         if not line.strip(" \t\r\n"):
             return None
@@ -96,10 +126,11 @@ class JsonlFormat:
         if not options.labelled:
             return text, None
         label = row[options.label_column]
-        if type(label) not in (str, int):
-            raise DataError(
-                f"the label is {_kind(label)}", where=where, hint="a label is text in double quotes or a whole number"
-            )
+        if type(label) is list and options.label_separator is not None:
+            raise DataError("the label is a list already", where=where, hint="leave out dataset.label_separator")
+        if type(label) not in (str, int, list):
+            hint = "a label is text in double quotes or a whole number, or a list of these"
+            raise DataError(f"the label is {_kind(label)}", where=where, hint=hint)
         return text, label
 
 

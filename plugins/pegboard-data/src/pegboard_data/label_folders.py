@@ -10,13 +10,13 @@ from pegboard import DataError
 from pegboard_data.blocks import text_of
 from pegboard_data.layout import kind_of, visible
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Batch, Record, batch_of
+from pegboard_data.rows import Batch, Problem, Record, batch_of
 
 _BATCH_FILES = 8192
 _BATCH_CHARACTERS = 4 * 2**20
 
 
-def read_label_folders(folder: Path, options: FilesOptions) -> Iterator[Batch]:
+def read_label_folders(folder: Path, options: FilesOptions, problem_of: Problem) -> Iterator[Batch]:
     """The texts of `folder/LABEL/*.txt`, by label and then by name of file.
 
     A text is the whole file, without the line end that an editor puts last.
@@ -24,6 +24,7 @@ def read_label_folders(folder: Path, options: FilesOptions) -> Iterator[Batch]:
     Args:
         folder: has a folder for each label.
         options: the encoding, and whether labels are read.
+        problem_of: what is wrong with a label.
 
     Raises:
         DataError: a label has no texts, or there is a file that is none, or can't be decoded.
@@ -44,7 +45,8 @@ def read_label_folders(folder: Path, options: FilesOptions) -> Iterator[Batch]:
 
     while done < len(files):
         first = done
-        batch = batch_of(records(), lambda i: str(files[i]), empty_texts=options.empty_texts == "keep")
+        keep = options.empty_texts == "keep"
+        batch = batch_of(records(), lambda i: str(files[i]), empty_texts=keep, problem_of=problem_of)
         yield Batch(batch.texts, batch.labels, lambda row, first=first: str(files[first + row]))  # type: ignore[misc]
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pegboard import DataError
 
 from pegboard_data.escapes import escaping, unescaped
-from pegboard_data.rows import has_blank, problem_of_label
+from pegboard_data.rows import Problem, has_blank
 from pegboard_data.spans import (
     NEWLINE,
     QUOTE,
@@ -62,9 +62,13 @@ class ObjectReader:
         label: that of the label; `None` if it is not read.
         read_line: reads a line strictly.
         empty_texts: whether texts may be empty.
+        problem_of: what is wrong with a label.
     """
 
-    def __init__(self, text: str, label: str | None, read_line: ReadLine, *, empty_texts: bool) -> None:
+    def __init__(
+        self, text: str, label: str | None, read_line: ReadLine, *, empty_texts: bool, problem_of: Problem
+    ) -> None:
+        self._problem_of = problem_of
         self._text = text
         self._label = label
         self._read_line = read_line
@@ -126,7 +130,7 @@ class ObjectReader:
             if found is None:
                 continue
             text, label = found
-            if "\0" in text or (label is not None and problem_of_label(str(label))):
+            if "\0" in text or (label is not None and self._problem_of(str(label))):
                 raise DataError("a NUL, or a label that is none")
             rows.append(row)
             texts.append(text)
@@ -151,7 +155,7 @@ class ObjectReader:
                 return None
         except DataError:
             return None
-        return _Form(line, self._text, self._label)
+        return _Form(line, self._text, self._label, self._problem_of)
 
 
 class _Lines(NamedTuple):
@@ -236,9 +240,11 @@ class _Form:
         line: a line that is an object with a text and, where it is read, a label.
         text: the key of the text.
         label: the key of the label; `None` if it is not read.
+        problem_of: what is wrong with a label.
     """
 
-    def __init__(self, line: bytes, text: str, label: str | None) -> None:
+    def __init__(self, line: bytes, text: str, label: str | None, problem_of: Problem) -> None:
+        self._problem_of = problem_of
         self._strings = 0
         self._values: list[int] = []
         self._gaps: list[list[bytes]] = [[b""]]
@@ -294,7 +300,7 @@ class _Form:
             raw_labels = strings(data, opening[:, self._label.place] + 1, closing[:, self._label.place])
         if self._label is None:
             return _Part(rows[good], texts.filter(pa.array(good)), None, None)
-        labels, sound = _labels(raw_labels, self._label.kind)
+        labels, sound = _labels(raw_labels, self._label.kind, self._problem_of)
         good &= sound
         if not good.all():
             texts, labels = texts.filter(pa.array(good)), labels.filter(pa.array(good))
@@ -359,27 +365,27 @@ def _texts(raw: pa.StringArray, escapes: Mask) -> tuple[pa.StringArray, Mask]:
     return pc.replace_with_mask(raw, pa.array(escapes), texts), sound
 
 
-def _labels(raw: pa.StringArray, kind: type) -> tuple[pa.DictionaryArray, Mask]:
+def _labels(raw: pa.StringArray, kind: type, problem_of: Problem) -> tuple[pa.DictionaryArray, Mask]:
     """Labels as JSON has them, without quotes, and which of them are sound."""
     encoded = raw.dictionary_encode()
     numbers: dict[str, int] = {}
     codes = []
     for written in encoded.dictionary.to_pylist():
-        label = _label(written, kind)
+        label = _label(written, kind, problem_of)
         codes.append(-1 if label is None else numbers.setdefault(label, len(numbers)))
     indices = np.array(codes, np.int32)[encoded.indices.to_numpy()]
     names = pa.array(numbers, pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), names), indices >= 0
 
 
-def _label(written: str, kind: type) -> str | None:
+def _label(written: str, kind: type, problem_of: Problem) -> str | None:
     if kind is int:
         return written if _WHOLE_NUMBER.fullmatch(written) else None
     try:
         label: str = json.loads(f'"{written}"') if "\\" in written else written
     except ValueError:
         return None
-    return None if problem_of_label(label) else label
+    return None if problem_of(label) else label
 
 
 def _joined(parts: Sequence[_Part], *, labelled: bool) -> tuple[pa.StringArray, pa.DictionaryArray | None]:

@@ -17,6 +17,9 @@ class FilesOptions(DatasetOptions):
     """the column, or JSON key, that holds the text"""
     label_column: str = "label"
     """the column, or JSON key, that holds the label"""
+    label_separator: str | None = Field(None, min_length=1)
+    """what stands between the labels of a text where it has any number of them, | for example; an empty value is then
+    no label. Lists in .jsonl and .parquet need none"""
     encoding: str = "utf-8"
     """the encoding of text files, by the name that Python has for it: utf-8, latin-1, cp1252, utf-16"""
     delimiter: str | None = None
@@ -49,6 +52,13 @@ class FilesOptions(DatasetOptions):
             raise ValueError("must be one character, and no quote or line break")
         return value
 
+    @field_validator("label_separator")
+    @classmethod
+    def _is_within_a_line(cls, value: str | None) -> str | None:
+        if value is not None and set(value) & set("\r\n\0"):
+            raise ValueError("must not hold a line break")
+        return value
+
     @field_validator("label_names")
     @classmethod
     def _are_distinct(cls, value: list[str] | None) -> list[str] | None:
@@ -62,6 +72,10 @@ class FilesOptions(DatasetOptions):
 
     @model_validator(mode="after")
     def _fit_together(self) -> FilesOptions:
+        if self.label_separator is not None and any(self.label_separator in name for name in self.label_names or ()):
+            raise ValueError("label_names has a name that holds the label_separator, so no row could have it")
+        if not self.labelled and self.label_separator is not None:
+            raise ValueError("label_separator says how labels are written, labelled=false that there are none")
         if not self.labelled and self.label_names is not None:
             raise ValueError("label_names says which labels there are, labelled=false that there are none")
         if self.labelled and self.text_column == self.label_column:

@@ -15,7 +15,7 @@ from pegboard import DataError
 from pegboard_data.blocks import LONGEST, too_long
 from pegboard_data.columns import text_and_label
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Batch, check_texts, has_blank, problem_of_label
+from pegboard_data.rows import Batch, Place, Problem, check_texts, has_blank, problem_of_label
 from pegboard_data.spans import values_of
 
 _BATCH_BYTES = 16 * 2**20
@@ -23,12 +23,13 @@ _BATCH_ROWS = 2**16
 _BUFFER_BYTES = 2**20
 
 
-def read_parquet(path: Path, options: FilesOptions) -> Iterator[Batch]:
-    """The rows of a Parquet file; the text column holds strings, the label column strings or whole numbers.
+def read_parquet(path: Path, options: FilesOptions, problem_of: Problem) -> Iterator[Batch]:
+    """The rows of a Parquet file; the text column holds strings, the label column strings, whole numbers or lists.
 
     Args:
         path: the file.
         options: the columns of text and label.
+        problem_of: what is wrong with a label that is no list.
 
     Raises:
         DataError: no Parquet file, a column that is missing or of another type, a null, an empty text; rows are
@@ -37,9 +38,9 @@ def read_parquet(path: Path, options: FilesOptions) -> Iterator[Batch]:
     columns = [options.text_column] + [options.label_column] * options.labelled
     first = 0
     try:
-        _check_types(path, options)
+        dictionaries = [] if _check_types(path, options) else columns[1:]
         # ParquetFile reads this file alone; read_table would take further columns from names of folders.
-        with pq.ParquetFile(path, read_dictionary=columns[1:], buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+        with pq.ParquetFile(path, read_dictionary=dictionaries, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
             for group in range(file.num_row_groups):
                 size = _rows_at_once(path, file.metadata.row_group(group), group, options.text_column)
                 for rows in file.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
@@ -51,6 +52,7 @@ def read_parquet(path: Path, options: FilesOptions) -> Iterator[Batch]:
                             labels[start:end] if labels is not None else None,
                             _Place(path, first + start),
                             empty_texts=options.empty_texts == "keep",
+                            problem_of=problem_of,
                         )
                     first += len(texts)
     except (pa.ArrowException, OSError) as error:
@@ -68,7 +70,8 @@ class _Place:
         return f"{self._path}, row {self._first + row + 1}"
 
 
-def _check_types(path: Path, options: FilesOptions) -> None:
+def _check_types(path: Path, options: FilesOptions) -> bool:
+    """Refuse columns of other types; gives whether the labels are lists."""
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
     text, label = text_and_label(schema.names, options, str(path))
@@ -76,10 +79,19 @@ def _check_types(path: Path, options: FilesOptions) -> None:
     if not _holds_text(text_type):
         raise _wrong_type(options.text_column, text_type, "strings", path)
     if label is None:
-        return
+        return False
     label_type = schema.field(label).type
-    if not _holds_text(label_type) and not pa.types.is_integer(label_type):
-        raise _wrong_type(options.label_column, label_type, "strings or whole numbers", path)
+    in_lists = _is_list(label_type)
+    if in_lists and options.label_separator is not None:
+        raise DataError("the labels are lists already", where=str(path), hint="leave out dataset.label_separator")
+    of_one = label_type.value_type if in_lists else label_type
+    if not _holds_text(of_one) and not pa.types.is_integer(of_one):
+        raise _wrong_type(options.label_column, label_type, "strings or whole numbers, or lists of these", path)
+    return in_lists
+
+
+def _is_list(type_: Any) -> bool:
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
 
 
 def _rows_at_once(path: Path, group: Any, number: int, column: str) -> int:
@@ -114,7 +126,7 @@ def _slices(texts: Any) -> Iterator[tuple[int, int]]:
         start, before = end, int(ends[end - 1])
 
 
-def _batch(texts: Any, labels: Any, place: _Place, *, empty_texts: bool) -> Batch:
+def _batch(texts: Any, labels: Any, place: _Place, *, empty_texts: bool, problem_of: Problem) -> Batch:
     strings = _strings(texts, "text", place)
     block, offsets = values_of(strings)
     if len(strings) and int((offsets[1:] - offsets[:-1]).max()) > LONGEST:
@@ -123,11 +135,34 @@ def _batch(texts: Any, labels: Any, place: _Place, *, empty_texts: bool) -> Batc
         check_texts(strings, place, empty_texts=empty_texts)
     if labels is None:
         return Batch(strings, None, place)
+    if _is_list(labels.type):
+        return _with_lists(strings, labels, place)
     encoded = _strings(labels, "label", place).dictionary_encode()
     for code, label in enumerate(encoded.dictionary.to_pylist()):
-        if problem := problem_of_label(label):
+        if problem := problem_of(label):
             raise DataError(problem, where=place(pc.index(encoded.indices, code).as_py()))
     return Batch(strings, encoded, place)
+
+
+def _with_lists(strings: pa.StringArray, labels: Any, place: _Place) -> Batch:
+    """The batch of texts whose labels are lists."""
+    if labels.null_count:
+        row = pc.index(labels.is_null(), True).as_py()
+        raise DataError("the list of labels is missing (null)", where=place(row), hint="no label is an empty list")
+    sizes = pc.list_value_length(labels).to_numpy(zero_copy_only=False).astype(np.int64)
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    encoded = _strings(pc.list_flatten(labels), "label", lambda one: place(int(rows[one]))).dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    for code, label in enumerate(encoded.dictionary.to_pylist()):
+        if problem := problem_of_label(label):
+            raise DataError(problem, where=place(int(rows[(codes == code).argmax()])))
+    pairs = rows * len(encoded.dictionary) + codes
+    distinct, first = np.unique(pairs, return_index=True)
+    if len(distinct) < len(pairs):
+        one = int(np.delete(np.arange(len(pairs)), first).min())
+        label = encoded.dictionary[int(codes[one])].as_py()
+        raise DataError(f"the label {label!r} is there twice in the list", where=place(int(rows[one])))
+    return Batch(strings, encoded, place, sizes)
 
 
 def _holds_text(type_: Any) -> bool:
@@ -137,7 +172,7 @@ def _holds_text(type_: Any) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or is_view(type_))
 
 
-def _strings(column: Any, what: str, place: _Place) -> pa.StringArray:
+def _strings(column: Any, what: str, place: Place) -> pa.StringArray:
     """The column as `string`, refused where it has nulls or bytes that are no UTF-8."""
     strings = column.cast(pa.string())
     if strings.null_count:

@@ -11,10 +11,10 @@ from pegboard_data.blocks import Blocks
 from pegboard_data.csv_file import CsvFormat
 from pegboard_data.jsonl_file import JsonlFormat
 from pegboard_data.label_folders import read_label_folders
-from pegboard_data.layout import Source
+from pegboard_data.layout import LABEL_FOLDERS, Source
 from pegboard_data.options import FilesOptions
 from pegboard_data.parquet_file import read_parquet
-from pegboard_data.rows import Batch, Record, batch_of
+from pegboard_data.rows import Batch, Problem, Record, batch_of, problem_of_label, problem_of_lists, with_lists
 from pegboard_data.spans import Regular
 from pegboard_data.txt_file import TxtFormat
 
@@ -54,18 +54,30 @@ def batches(source: Source, options: FilesOptions, *, block_bytes: int = BLOCK_B
     Raises:
         DataError: something can't be read; the message names file and line, and it is always the first such line.
     """
+    separator = options.label_separator
+    problem_of = problem_of_label if separator is None else problem_of_lists(separator)
+    rows = _rows(source, options, block_bytes, problem_of)
+    return rows if separator is None else (with_lists(batch, separator) for batch in rows)
+
+
+def _rows(source: Source, options: FilesOptions, block_bytes: int, problem_of: Problem) -> Iterator[Batch]:
     if source.kind == "parquet":
-        return read_parquet(source.path, options)
-    if source.kind in ("csv", "tsv"):
-        return _text_file(source.path, CsvFormat(source.kind, options), options, block_bytes)
+        return read_parquet(source.path, options, problem_of)
+    if source.kind == LABEL_FOLDERS:
+        return read_label_folders(source.path, options, problem_of)
+    form: Format
     if source.kind == "jsonl":
-        return _text_file(source.path, JsonlFormat(options), options, block_bytes)
-    if source.kind == "txt":
-        return _text_file(source.path, TxtFormat(options), options, block_bytes)
-    return read_label_folders(source.path, options)
+        form = JsonlFormat(options, problem_of)
+    elif source.kind == "txt":
+        form = TxtFormat(options, problem_of)
+    else:
+        form = CsvFormat(source.kind, options, problem_of)
+    return _text_file(source.path, form, options, block_bytes, problem_of)
 
 
-def _text_file(path: Path, form: Format, options: FilesOptions, block_bytes: int) -> Iterator[Batch]:
+def _text_file(
+    path: Path, form: Format, options: FilesOptions, block_bytes: int, problem_of: Problem
+) -> Iterator[Batch]:
     """The rows by blocks; where a block is not regular, some of it is read strictly and the next one is smaller."""
     size = block_bytes
     with Blocks(path, options.encoding) as blocks:
@@ -80,13 +92,13 @@ def _text_file(path: Path, form: Format, options: FilesOptions, block_bytes: int
                     yield Batch(found.texts, found.labels, place)
             if found is None or found.stopped:
                 del data  # it must not be there twice while a long row is read
-                batch = _strict_batch(form, blocks, options, min(_STRICT_BYTES, block_bytes))
+                batch = _strict_batch(form, blocks, options, min(_STRICT_BYTES, block_bytes), problem_of)
                 size = min(2 * _STRICT_BYTES, block_bytes)
                 if len(batch.texts):
                     yield batch
 
 
-def _strict_batch(form: Format, blocks: Blocks, options: FilesOptions, size: int) -> Batch:
+def _strict_batch(form: Format, blocks: Blocks, options: FilesOptions, size: int, problem_of: Problem) -> Batch:
     """The next rows, `size` bytes of them and the rest of the row that goes beyond."""
     end = blocks.offset + size
 
@@ -98,7 +110,10 @@ def _strict_batch(form: Format, blocks: Blocks, options: FilesOptions, size: int
 
     with closing(form.strict(blocks)) as rows:
         return batch_of(
-            until_end(rows), lambda line: f"{blocks.path}, line {line}", empty_texts=options.empty_texts == "keep"
+            until_end(rows),
+            lambda line: f"{blocks.path}, line {line}",
+            empty_texts=options.empty_texts == "keep",
+            problem_of=problem_of,
         )
 
 

@@ -18,8 +18,12 @@ MOST_LABELS = 1_000_000
 Place = Callable[[int], str]
 """Where the row with this number came from: `data.csv, line 7`."""
 
-Record = tuple[int, str, "str | None"]
-"""A row's position, whatever that is in its format; its text; its label, or `None` where labels are not read."""
+Record = tuple[int, str, "str | tuple[str, ...] | None"]
+"""A row's position, whatever that is in its format; its text; its label or all of its labels, or `None` where they are
+not read."""
+
+Problem = Callable[[str], "str | None"]
+"""What is wrong with a label by itself, if anything."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,15 @@ class Batch:
 
     Attributes:
         texts: Arrow `string` without nulls.
-        labels: Arrow dictionary of int32 and `string`, a row each; `None` where labels are not read.
+        labels: Arrow dictionary of int32 and `string`, the labels of all rows; `None` where labels are not read.
         place: where a row of this batch came from, for an error; it may have to read the file again.
+        sizes: how many labels each row has, int64 [rows]; `None` where each has one and not a list.
     """
 
     texts: pa.StringArray
     labels: pa.DictionaryArray | None
     place: Place
+    sizes: npt.NDArray[np.int64] | None = None
 
 
 class FirstRow(NamedTuple):
@@ -59,7 +65,7 @@ class LabelNumbers:
         self._numbers: dict[str, int] = {}
 
     def of(self, batch: Batch) -> npt.NDArray[np.int32]:
-        """The numbers of a batch's labels [rows]; labels that are new get the next ones. Without labels all are 0.
+        """The numbers of a batch's labels [labels]; labels that are new get the next ones. Without labels all are 0.
 
         Raises:
             DataError: there are too many labels.
@@ -76,7 +82,10 @@ class LabelNumbers:
             if name in self._numbers or first[code] < 0:  # a dictionary may have a name twice, or one that no row has
                 continue
             self._numbers[name] = len(self._numbers)
-            self.first[name] = FirstRow(batch.place, int(first[code]))
+            row = int(first[code])
+            if batch.sizes is not None:
+                row = int(np.searchsorted(np.cumsum(batch.sizes), row, side="right"))
+            self.first[name] = FirstRow(batch.place, row)
         if len(self.first) > MOST_LABELS:
             raise DataError(
                 f"there are more than {MOST_LABELS:,} labels",
@@ -87,13 +96,16 @@ class LabelNumbers:
         return numbers
 
 
-def batch_of(records: Iterable[Record], place: Callable[[int], str], *, empty_texts: bool) -> Batch:
+def batch_of(
+    records: Iterable[Record], place: Callable[[int], str], *, empty_texts: bool, problem_of: Problem | None = None
+) -> Batch:
     """A batch of (position, text, label), checked row by row, so that the first row that is wrong is the one named.
 
     Args:
         records: in order, with labels or all without.
         place: the name of a position, for errors.
         empty_texts: whether texts may be empty.
+        problem_of: what is wrong with a label; `problem_of_label` by default.
 
     Raises:
         DataError: a text or a label is empty, holds a NUL, or is no valid Unicode; or what `records` raises.
@@ -101,23 +113,29 @@ def batch_of(records: Iterable[Record], place: Callable[[int], str], *, empty_te
     positions: list[int] = []
     texts: list[str] = []
     labels: list[str] = []
+    sizes: list[int] = []
     known: set[str] = set()
+    problem_of = problem_of or problem_of_label
+    labelled = False
     try:
         for position, text, label in records:
-            if label is not None and label not in known:
-                if problem := problem_of_label(label):
+            own = (label,) if isinstance(label, str) else label or ()
+            for one in own:
+                if one not in known and (problem := problem_of(one)):
                     raise DataError(problem, where=place(position))
-                known.add(label)
+            known.update(own)
             positions.append(position)
             texts.append(text)
-            if label is not None:
-                labels.append(label)
+            labels.extend(own)
+            labelled = label is not None
+            if isinstance(label, tuple):
+                sizes.append(len(label))
     except DataError:
         _as_strings(texts, lambda row: place(positions[row]), empty_texts=empty_texts)  # a row before may be wrong too
         raise
     strings = _as_strings(texts, lambda row: place(positions[row]), empty_texts=empty_texts)
-    encoded = pa.array(labels, pa.string()).dictionary_encode() if known else None
-    return Batch(strings, encoded, lambda row: place(positions[row]))
+    encoded = pa.array(labels, pa.string()).dictionary_encode() if labelled else None
+    return Batch(strings, encoded, lambda row: place(positions[row]), np.array(sizes, np.int64) if sizes else None)
 
 
 def check_texts(texts: pa.Array, place: Place, *, empty_texts: bool) -> None:
@@ -156,6 +174,49 @@ def problem_of_label(label: str) -> str | None:
     if "\0" in label:
         return "the label holds a NUL character"
     return None if _is_unicode(label) else "the label holds half a surrogate pair, which is no character"
+
+
+def problem_of_lists(separator: str) -> Problem:
+    """What is wrong with labels that are written as one text.
+
+    Args:
+        separator: what stands between them.
+
+    Example:
+        >>> problem_of_lists("|")("joy||awe")
+        "a label is empty in 'joy||awe'"
+    """
+
+    def problem_of(written: str) -> str | None:
+        labels = written.split(separator) if written else []
+        for label in labels:
+            if not label:
+                return f"a label is empty in {written!r}"
+            if label.strip() != label:
+                return f"the label {label!r} in {written!r} has white space at its ends; may the separator hold some?"
+            if problem := problem_of_label(label):
+                return problem
+            if labels.count(label) > 1:
+                return f"the label {label!r} is there twice in {written!r}"
+        return None
+
+    return problem_of
+
+
+def with_lists(batch: Batch, separator: str) -> Batch:
+    """The batch with its labels, texts such as `a|b` in which nothing is wrong, taken apart."""
+    if batch.labels is None or batch.sizes is not None:
+        return batch
+    written = [text.split(separator) if text else [] for text in batch.labels.dictionary.to_pylist()]
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(label for own in written for label in own))}
+    parts = np.array([numbers[label] for own in written for label in own], np.int32)
+    counts = np.array([len(own) for own in written], np.int64)
+    codes = batch.labels.indices.to_numpy(zero_copy_only=False)
+    sizes = counts[codes]
+    first_part = (np.cumsum(counts) - counts)[codes] - (np.cumsum(sizes) - sizes)
+    indices = parts[np.repeat(first_part, sizes) + np.arange(int(sizes.sum()))]
+    labels = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(numbers, pa.string()))
+    return Batch(batch.texts, labels, batch.place, sizes)
 
 
 def _as_strings(texts: list[str], place: Place, *, empty_texts: bool) -> pa.StringArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import datasets
@@ -14,13 +15,15 @@ import pyarrow as pa
 from pegboard import DataError
 
 from pegboard_data.rows import Batch, LabelNumbers
-from pegboard_data.tables import features_of
+from pegboard_data.tables import features_of, label_lists
 
 _NAMES = "labels.json"
 _READ_BYTES = 2**20
 
 
-def write_split(folder: Path, split: str, batches: Iterable[Batch], *, labelled: bool) -> tuple[int, LabelNumbers]:
+def write_split(
+    folder: Path, split: str, batches: Iterable[Batch], *, labelled: bool
+) -> tuple[int, LabelNumbers, bool]:
     """Write a split's rows, the labels by numbers in the order in which they occur.
 
     Args:
@@ -30,18 +33,24 @@ def write_split(folder: Path, split: str, batches: Iterable[Batch], *, labelled:
         labelled: whether they have labels.
 
     Returns:
-        How many rows there are, and the labels' numbers.
+        How many rows there are, the labels' numbers, and whether rows have lists of labels.
     """
-    columns = [("text", pa.string()), ("label", pa.int64())][: 1 + labelled]
-    schema = pa.schema(columns)
+    remaining = iter(batches)
+    first = next(remaining, None)
     numbers = LabelNumbers()
+    if first is None:
+        return 0, numbers, False
+    in_lists = first.sizes is not None
+    columns = [("text", pa.string()), ("label", pa.list_(pa.int64()) if in_lists else pa.int64())]
+    schema = pa.schema(columns[: 1 + labelled])
     rows = 0
     with pa.OSFile(str(_file(folder, split)), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
-        for batch in batches:
-            arrays = [batch.texts, pa.array(numbers.of(batch), pa.int64())] if labelled else [batch.texts]
-            stream.write_batch(pa.record_batch(arrays, schema=schema))
+        for batch in chain([first], remaining):
+            own = numbers.of(batch)
+            labels = pa.array(own, pa.int64()) if batch.sizes is None else label_lists(own, batch.sizes)
+            stream.write_batch(pa.record_batch([batch.texts, labels][: 1 + labelled], schema=schema))
             rows += len(batch.texts)
-    return rows, numbers
+    return rows, numbers, in_lists
 
 
 def renumber(folder: Path, split: str, new: npt.NDArray[np.int64]) -> None:
@@ -70,7 +79,8 @@ def _label_places(path: Path) -> list[tuple[int, int]]:
         file.seek(0)
         with pa.ipc.open_stream(file) as batches:
             labels = [batch.column("label") for batch in batches]
-        return [(column.buffers()[1].address - begin, len(column)) for column in labels]
+        numbers = [column.values if pa.types.is_list(column.type) else column for column in labels]
+        return [(column.buffers()[1].address - begin, len(column)) for column in numbers if len(column)]
 
 
 def write_names(folder: Path, names: Sequence[str] | None) -> None:
@@ -81,15 +91,13 @@ def write_names(folder: Path, names: Sequence[str] | None) -> None:
 def open_splits(folder: Path, splits: Iterable[str]) -> datasets.DatasetDict:
     """The splits in a folder that the functions above filled."""
     names = json.loads((folder / _NAMES).read_text(encoding="utf-8"))
-    info = datasets.DatasetInfo(features=features_of(names))
-    return datasets.DatasetDict(
-        {
-            split: datasets.Dataset.from_file(
-                str(_file(folder, split)), info=info.copy(), split=datasets.NamedSplit(split)
-            )
-            for split in splits
-        }
-    )
+    opened = datasets.DatasetDict()
+    for split in splits:
+        file = str(_file(folder, split))
+        with pa.memory_map(file) as mapped, pa.ipc.open_stream(mapped) as stream:
+            info = datasets.DatasetInfo(features=features_of(names, stream.schema))
+        opened[split] = datasets.Dataset.from_file(file, info=info, split=datasets.NamedSplit(split))
+    return opened
 
 
 def _file(folder: Path, split: str) -> Path:

@@ -14,7 +14,7 @@ from pegboard_data.blocks import Blocks
 from pegboard_data.columns import shorten
 from pegboard_data.fields import FieldReader
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Record, has_blank, problem_of_label
+from pegboard_data.rows import Problem, Record, has_blank
 from pegboard_data.spans import (
     NEWLINE,
     RETURN,
@@ -43,14 +43,16 @@ class TxtFormat:
 
     Args:
         options: whether there are labels.
+        problem_of: what is wrong with a label.
     """
 
-    def __init__(self, options: FilesOptions) -> None:
+    def __init__(self, options: FilesOptions, problem_of: Problem) -> None:
+        self._problem_of = problem_of
         self._labelled = options.labelled
         self._empty_texts = options.empty_texts == "keep"
         self._marked = False
         self._scanner = Scanner()
-        self._by_tab = FieldReader("\t", 2, 1, 0, quotes=False, empty_texts=self._empty_texts)
+        self._by_tab = FieldReader("\t", 2, 1, 0, quotes=False, empty_texts=self._empty_texts, problem_of=problem_of)
 
     def begin(self, blocks: Blocks) -> None:
         """See which form the first row has.
@@ -78,7 +80,7 @@ class TxtFormat:
         starts, ends = lines_in(block, newlines, returns=b"\r" in data)
         labels = None
         if self._labelled:
-            found = _marked_labels(data, block, starts, ends)
+            found = _marked_labels(data, block, starts, ends, self._problem_of)
             if found is None:
                 return None
             starts, labels = found
@@ -124,7 +126,7 @@ def lines_in(block: Bytes, newlines: Positions, *, returns: bool) -> tuple[Posit
 
 
 def _marked_labels(
-    data: bytes, block: Bytes, starts: Positions, ends: Positions
+    data: bytes, block: Bytes, starts: Positions, ends: Positions, problem_of: Problem
 ) -> tuple[Positions, pa.DictionaryArray] | None:
     """Where the texts of lines begin, and their labels; `None` if a line does not begin with a mark and a label."""
     starts = starts + len(_MARK)
@@ -143,7 +145,7 @@ def _marked_labels(
     labels = strings(data, starts, label_ends).dictionary_encode()
     for label in labels.dictionary.to_pylist():
         match = _MARKED.fullmatch(_MARK + label)
-        if match is None or match[1] != label or problem_of_label(label):
+        if match is None or match[1] != label or problem_of(label):
             return None
     return label_ends + 1, labels
 
@@ -176,7 +178,8 @@ def _by_mark(line: str, where: str) -> tuple[str, str]:
         )
     label, text = match[1], match[2] or ""
     if _SECOND_MARK.search(text):
-        raise DataError("the line has two labels", where=where, hint=f"a text has one label; remove the other {_MARK}")
+        hint = f"a text has one label: remove the other {_MARK}; or write {_MARK}a|b and set dataset.label_separator"
+        raise DataError("the line has two labels", where=where, hint=hint)
     return label, text
 
 
