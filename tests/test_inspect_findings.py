@@ -246,6 +246,27 @@ class TestLength:
         tokens = found.to_dict()["splits"]["train"]["tokens"]
         assert (tokens["max"], tokens["truncated"], tokens["truncated_share"]) == (40, 1, round(1 / 90, 6))
 
+    @pytest.mark.parametrize(("choice", "lost"), [("tail", "beginning"), ("both", "middle")])
+    def test_what_is_lost_depends_on_what_is_kept(self, inspect, data, choice, lost):
+        data["train"][3][0] = " ".join(WORDS[:40])
+        found = inspect(data, tokenizer_max_length=16, tokenizer_long_texts=choice)
+        [truncated] = found.findings
+        assert f"would lose its {lost}" in truncated.title
+        assert "tokenizer.long_texts=head|" in truncated.advice
+        assert choice not in truncated.advice
+
+    def test_windows_lose_nothing(self, inspect, data):
+        data["train"][3][0] = " ".join(WORDS[:40])
+        given = {"tokenizer_max_length": 16, "tokenizer_window_overlap": 4, "tokenizer_long_texts": "windows"}
+        found = inspect(data, **given)
+        assert codes(found) == ["windowed_texts"]
+        [windowed] = found.findings
+        assert windowed.level == "note"
+        assert "1 text (0.7 %) is longer than the 16 tokens of a window" in windowed.title
+        assert windowed.title.endswith("the 150 texts are 152 windows")
+        assert found.to_dict()["splits"]["train"]["tokens"]["windows"] == 92
+        assert "in windows" in found.text()
+
     def test_exactly_the_maximum_is_not_beyond(self, inspect, data):
         assert inspect(data, tokenizer_max_length=12).findings == []
 

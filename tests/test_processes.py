@@ -16,9 +16,31 @@ RECIPE = ["--plugin", str(TOY), "--dataset", "toy", "--tokenizer", "space", "--e
 OPTIONS = ["--set", "trainer.epochs=3", "--set", "trainer.precision=no", "--set", "trainer.learning_rate=0.02"]
 
 
-def train(out, *launcher):
+WINDOWS = [
+    "--set",
+    "tokenizer.long_texts=windows",
+    "--set",
+    "tokenizer.max_length=3",
+    "--set",
+    "tokenizer.window_overlap=1",
+]
+
+
+def train(out, *launcher, options=()):
     # No dropout: two processes draw their own, so only without it can the figures be compared closely.
-    command = [*launcher, "-m", "pegboard", "train", *RECIPE, *OPTIONS, "--set", "task.dropout=0.0", "--out", str(out)]
+    command = [
+        *launcher,
+        "-m",
+        "pegboard",
+        "train",
+        *RECIPE,
+        *OPTIONS,
+        *options,
+        "--set",
+        "task.dropout=0.0",
+        "--out",
+        str(out),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -32,11 +54,12 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives(tmp_path):
-    one, _ = train(tmp_path / "one", sys.executable)
+@pytest.mark.parametrize("options", [[], WINDOWS], ids=["texts", "windows"])
+def test_two_processes_give_what_one_gives(tmp_path, options):
+    one, _ = train(tmp_path / "one", sys.executable, options=options)
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launcher += ["--num_machines", "1", "--mixed_precision", "no", "--main_process_port", free_port()]
-    two, done = train(tmp_path / "two", *launcher)
+    two, done = train(tmp_path / "two", *launcher, options=options)
     assert two["train"]["processes"] == 2
     for split in ("validation", "test"):
         assert two[split]["loss"] == pytest.approx(one[split]["loss"], abs=1e-3)

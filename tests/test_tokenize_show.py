@@ -101,6 +101,22 @@ def test_cut_at_the_maximum(show):
     assert found["texts"][0]["tokens"] == ["glad", "day", "number"]
 
 
+@pytest.mark.parametrize(
+    ("choice", "said", "kept"),
+    [
+        ("tail", "3 tokens of 6, the beginning is cut off", ["1", "sunny", "day"]),
+        ("both", "3 tokens of 6, the middle is cut off", ["glad", "sunny", "day"]),
+        ("windows", "6 tokens in 3 windows", ["glad", "day", "number", "1", "sunny", "day"]),
+    ],
+)
+def test_what_becomes_of_a_long_text(show, choice, said, kept):
+    text, tokenizer = "glad day number 1 sunny day", f"space:max_length=3,window_overlap=1,long_texts={choice}"
+    assert f"{text}  {said}" in show(text, "-t", tokenizer).out
+    [found] = shown(show(text, "-t", tokenizer, "--json"))["tokenizers"]
+    assert found["texts"][0]["tokens"] == kept
+    assert found["texts"][0]["windows"] == (3 if choice == "windows" else 1)
+
+
 def test_white_space_alone_has_no_tokens(show):
     done = show("   ", "-t", "space")
     assert done.code == 0

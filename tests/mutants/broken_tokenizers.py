@@ -75,6 +75,34 @@ class KeepsTheEnd(Correct):
         return pa.array([row[-self.max_length :] for row in rows], pa.large_list(pa.int32()))
 
 
+class KeepsTheBeginning(Rewriting):
+    """Cuts for itself, and never asks what is to be kept."""
+
+    def __init__(self, options):
+        super().__init__(options.model_copy(update={"max_length": 10**6, "long_texts": "head"}))
+        self.max_length = 10**6
+        self.limit = options.max_length
+
+    def rewritten(self, row):
+        return row[: self.limit]
+
+
+class WindowsTooSoon(Rewriting):
+    """Gives the first window for the whole text."""
+
+    def rewritten(self, row):
+        return row[: self.max_length]
+
+
+class ForgetsItsFrame(Correct):
+    """Puts special tokens around texts that it does not tell of."""
+
+    frame = (0, 0)
+
+    def __init__(self, options):
+        super().__init__(options.model_copy(update={"special_tokens": "cls_sep"}))
+
+
 class CutsTheSeparator(Rewriting):
     """Frames a text and cuts it afterwards."""
 

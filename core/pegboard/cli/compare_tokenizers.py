@@ -177,8 +177,7 @@ def _sentences(result: TokenizerComparison) -> str:
         for tokenizer in result.tokenizers:
             shown = tokenizer.sentences[place]
             text = shown.texts[0]
-            cut = f" of {text.length:,}, the rest is cut off" if text.truncated else ""
-            lines.append(f"{tokenizer.name}, {len(text.tokens):,} tokens{cut}")
+            lines.append(f"{tokenizer.name}, {len(text.tokens):,} tokens{text.fate()}")
             lines.append(token_line(shown, text, width=width))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

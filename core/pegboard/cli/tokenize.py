@@ -119,10 +119,9 @@ def _batch_for_a_person(batch: ShownTokens) -> str:
     ]
     for text in batch.texts:
         count = sum(text.attention_mask)
-        lost = f" of {text.length:,}, the rest is cut off" if text.truncated else ""
         padding = len(text.tokens) - count
         padded = f", {padding:,} of padding" if padding else ""
-        tail = f"  {count:,} token{'s' * (count != 1)}{lost}{padded}"
+        tail = f"  {count:,} token{'s' * (count != 1)}{text.fate()}{padded}"
         lines.append("")
         lines.append(click.style(in_one_line(text.text, max(20, width - len(tail))), italic=True) + tail)
         lines.append(token_grid(batch, text, width=width))
@@ -181,13 +180,17 @@ def _encoded_for_a_person(result: TokenizedData) -> str:
         for name, split in result.splits.items()
     ]
     how = "from the cache" if result.tokenizer_from_cache else "trained"
+    windows = result.tokenizer.long_texts == "windows"
     if not result.tokenizer.trained:
         how = "pretrained"
     lines = [
         f"{click.style(result.facts['name'], bold=True)} on {result.dataset}: vocabulary {result.vocab_size:,}, "
-        f"at most {result.max_length:,} tokens a text, {how} in {result.tokenizer_seconds:.2f} s",
+        f"at most {result.max_length:,} tokens a {'window' if windows else 'text'}, {how} in "
+        f"{result.tokenizer_seconds:.2f} s",
         "",
         table(rows, header=header, numbers=True),
     ]
+    if windows:
+        lines.append("\ntexts are stored whole; they are cut into windows when they are trained on")
     lines += [f"\n{what}: {folder}" for what, folder in (("tokenizer", result.saved), ("ids", result.output)) if folder]
     return "\n".join(lines)

@@ -191,6 +191,7 @@ def _tokens(evidence: Evidence, name: str) -> dict[str, Any] | None:
         **counts.summary(),
         "truncated": truncated,
         "truncated_share": round(truncated / max(1, len(counts)), 6),
+        "windows": evidence.context.windows(counts),
         "by_word": round(counts.total / max(1, evidence.lengths[name].words.total), 4),
     }
 

@@ -14,6 +14,7 @@ __all__ = ["judge_texts"]
 _TRUNCATED = 0.01
 _FOREIGN = 0.1
 _SHOWN = 3
+_LOST = {"head": "end", "tail": "beginning", "both": "middle"}
 
 
 def judge_texts(evidence: Evidence) -> Iterator[Finding]:
@@ -62,21 +63,36 @@ def _truncated(evidence: Evidence) -> Iterator[Finding]:
         return
     counts = {name: context.cut_off(tokens.counts) for name, tokens in evidence.tokens.items()}
     rows, in_all = sum(counts.values()), sum(map(len, evidence.splits.values()))
-    if rows:
-        shown = listed([f"{name} {count:,}" for name, count in counts.items() if count])
-        longest = max(tokens.counts.most for tokens in evidence.tokens.values())
-        yield Finding(
-            code="truncated_texts",
-            level="warning" if rows / in_all >= _TRUNCATED else "note",
-            title=f"{plural(rows, 'text')} ({percent(rows / in_all)}) {'is' if rows == 1 else 'are'} longer than the "
-            f"{context.maximum:,} tokens that count and would lose {'its' if rows == 1 else 'their'} end ({shown}; "
-            f"the longest has {longest:,})",
-            advice=_longer(evidence, longest),
-            rows=rows,
-            examples=evidence.examples(
-                [(name, row) for name, tokens in evidence.tokens.items() for row in tokens.longest[:1] if counts[name]]
-            ),
+    if not rows:
+        return
+    shown = listed([f"{name} {count:,}" for name, count in counts.items() if count])
+    longest = max(tokens.counts.most for tokens in evidence.tokens.values())
+    title = f"{plural(rows, 'text')} ({percent(rows / in_all)}) {'is' if rows == 1 else 'are'} longer than the "
+    examples = evidence.examples(
+        [(name, row) for name, tokens in evidence.tokens.items() for row in tokens.longest[:1] if counts[name]]
+    )
+    if context.long_texts == "windows":
+        windows = sum(context.windows(tokens.counts) or 0 for tokens in evidence.tokens.values())
+        title += (
+            f"{context.maximum:,} tokens of a window ({shown}; the longest has {longest:,}): the {in_all:,} texts are "
+            f"{windows:,} windows"
         )
+        advice = (
+            "an epoch takes time for all of them; a larger tokenizer.max_length, a smaller tokenizer.window_overlap or "
+            "another tokenizer.long_texts makes them fewer"
+        )
+        yield Finding("windowed_texts", "note", title, advice, rows, examples=examples)
+        return
+    lost = f"{'its' if rows == 1 else 'their'} {_LOST[context.long_texts]}"
+    yield Finding(
+        code="truncated_texts",
+        level="warning" if rows / in_all >= _TRUNCATED else "note",
+        title=f"{title}{context.maximum:,} tokens that count and would lose {lost} ({shown}; "
+        f"the longest has {longest:,})",
+        advice=_longer(evidence, longest),
+        rows=rows,
+        examples=examples,
+    )
 
 
 def _longer(evidence: Evidence, longest: int) -> str:
@@ -85,15 +101,14 @@ def _longer(evidence: Evidence, longest: int) -> str:
     assert context is not None
     limit = context.encoder_maximum
     merged = max(tokens.counts.percentile(99) for tokens in evidence.tokens.values())
+    others = [choice for choice in (*_LOST, "windows") if choice != context.long_texts]
+    else_kept = f"tokenizer.long_texts={'|'.join(others)} takes another part of them, or with windows all"
     wanted = min(merged if merged > context.maximum else longest, limit or longest)
     if wanted > context.tokenizer_maximum:
-        return (
-            f"--set tokenizer.max_length={wanted} keeps more, for more time and memory; "
-            "or see that the beginning of each text says what matters"
-        )
+        return f"--set tokenizer.max_length={wanted} keeps more, for more time and memory; {else_kept}"
     return (
-        f"the encoder {context.encoder!r} takes no more than {limit:,}: shorten the texts, choose another encoder or a "
-        "tokenizer with longer tokens, or see that the beginning of each text says what matters"
+        f"the encoder {context.encoder!r} takes no more than {limit:,}: choose another one, or a tokenizer with longer "
+        f"tokens; {else_kept}"
     )
 
 

@@ -48,10 +48,19 @@ def _summary(inspection: Inspection) -> Html:
     if context:
         truncated = sum(split["tokens"]["truncated"] for split in figures["splits"].values())
         tiles.insert(
-            3, Figure("cut off", percent(truncated / max(1, figures["rows"])), f"beyond {context['maximum']:,} tokens")
+            3,
+            Figure(
+                _beyond(figures), percent(truncated / max(1, figures["rows"])), f"beyond {context['maximum']:,} tokens"
+            ),
         )
     place = pages.paragraph(pages.tag("code", inspection.dataset)) if "/" in inspection.dataset else ""
     return pages.join([place, pages.figures(tiles)])
+
+
+def _beyond(figures: Mapping[str, Any]) -> str:
+    """What becomes of texts beyond the maximum."""
+    context = figures["context"]
+    return "in windows" if context and context["long_texts"] == "windows" else "cut off"
 
 
 def _findings(inspection: Inspection) -> Section:
@@ -155,7 +164,7 @@ def _lengths(figures: Mapping[str, Any]) -> Section:
                 cut,
             ]
             rows.append([name, unit, *cells])
-    head = ["split", "a text's", "mean", "5 %", "25 %", "50 %", "75 %", "95 %", "99 %", "most", "cut off"]
+    head = ["split", "a text's", "mean", "5 %", "25 %", "50 %", "75 %", "95 %", "99 %", "most", _beyond(figures)]
     parts.append(pages.table(head, rows, numbers=range(2, 11)))
     return Section("Length of the texts", pages.join(parts))
 

@@ -104,13 +104,15 @@ def _lengths(figures: Mapping[str, Any]) -> str:
             cells = [f"{counted['mean']:,.1f}", *(f"{at[p]:,}" for p in ("5", "50", "95", "99")), f"{counted['max']:,}"]
             cut = percent(counted["truncated_share"]) if what == "tokens" else ""
             rows.append([f"{what}, {name}", *cells, cut])
-    lengths = table(rows, header=["a text's", "mean", "5 %", "50 %", "95 %", "99 %", "most", "cut off"], numbers=True)
     context = figures["context"]
+    beyond = "in windows" if context and context["long_texts"] == "windows" else "cut off"
+    lengths = table(rows, header=["a text's", "mean", "5 %", "50 %", "95 %", "99 %", "most", beyond], numbers=True)
     if context is None:
         return lengths
     limit = context["encoder_maximum"]
+    what = "are a window" if beyond == "in windows" else "count"
     return (
-        f"{lengths}\n{context['maximum']:,} tokens count: the tokenizer {context['tokenizer']} gives at most "
+        f"{lengths}\n{context['maximum']:,} tokens {what}: the tokenizer {context['tokenizer']} gives at most "
         f"{context['tokenizer_maximum']:,}, the encoder {context['encoder']} takes "
         + (f"{limit:,}" if limit else "any number")
     )

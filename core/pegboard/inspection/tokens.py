@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pegboard.cache import Cache
 from pegboard.console import Console, silent
-from pegboard.contracts.tokenizer import Tokenizer
+from pegboard.contracts.tokenizer import Tokenizer, window_step
 from pegboard.inspection.block import Split
 from pegboard.inspection.counts import Counts
 from pegboard.inspection.loading import without_nulls
@@ -41,6 +41,8 @@ class Context:
         tokenizer_maximum: the most tokens that the tokenizer gives for a text.
         encoder_maximum: the most positions of the encoder; `None` if there is no limit.
         vocabulary: the number of the tokenizer's ids.
+        long_texts: what becomes of texts with more tokens; see `pegboard.TokenizerOptions`.
+        window_step: how many tokens further each window starts; 0 where there are none.
         whole: whether texts could be counted beyond the tokenizer's maximum; if not, those that fill it count as cut.
     """
 
@@ -49,11 +51,13 @@ class Context:
     tokenizer_maximum: int
     encoder_maximum: int | None
     vocabulary: int
+    long_texts: str = "head"
+    window_step: int = 0
     whole: bool = True
 
     @property
     def maximum(self) -> int:
-        """The most tokens of a text that count; what is beyond is cut off."""
+        """The most tokens that are taken in at once."""
         return min(self.tokenizer_maximum, self.encoder_maximum or self.tokenizer_maximum)
 
     def summary(self) -> dict[str, Any]:
@@ -65,13 +69,21 @@ class Context:
             "tokenizer_maximum": self.tokenizer_maximum,
             "encoder_maximum": self.encoder_maximum,
             "vocabulary": self.vocabulary,
+            "long_texts": self.long_texts,
             "whole": self.whole,
         }
 
     def cut_off(self, counts: Counts) -> int:
-        """How many of the texts would lose their end."""
+        """How many of the texts are longer than that: they would lose a part, or go into windows."""
         filled = not self.whole and self.maximum == self.tokenizer_maximum
         return counts.above(self.maximum - 1 if filled else self.maximum)
+
+    def windows(self, counts: Counts) -> int | None:
+        """How many windows the texts are; `None` where they are cut off."""
+        if not self.window_step:
+            return None
+        beyond = np.maximum(counts.values - self.maximum, 0)
+        return int(((1 + -(-beyond // self.window_step)) * counts.times).sum())
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,8 @@ def prepare(
         tokenizer_maximum=tokenizer.max_length,
         encoder_maximum=encoder.max_length,
         vocabulary=tokenizer.vocab_size,
+        long_texts=tokenizer.long_texts,
+        window_step=window_step(tokenizer.options, sum(tokenizer.frame)),
         whole=unlimited is not tokenizer,
     )
     return unlimited, context

@@ -134,6 +134,8 @@ class TokenizerConformance(Conformance):
 
         One runaway row must not take down a batch.
         """
+        if self.tokenizer.long_texts == "windows":
+            raise NotApplicable("it is asked for windows, which are cut from the whole text")
         [row] = self.ids("one two three. " * 70_000)
         assert len(row) <= self.tokenizer.max_length, f"{len(row)} ids, max_length is {self.tokenizer.max_length}"
 
@@ -228,15 +230,41 @@ class TokenizerConformance(Conformance):
         if not self.has_option("max_length"):
             raise NotApplicable("it has no option max_length")
         long_text = " ".join(TRAINING_TEXTS)
-        *uncut, whole = _ids(self.trained(max_length=480), [*TRAINING_TEXTS, long_text])
+        head = {"long_texts": "head"} if self.has_option("long_texts") else {}
+        *uncut, whole = _ids(self.trained(max_length=480, **head), [*TRAINING_TEXTS, long_text])
         for limit in (8, 9):
-            *rows, cut = _ids(self.trained(max_length=limit), [*TRAINING_TEXTS, long_text])
+            *rows, cut = _ids(self.trained(max_length=limit, **head), [*TRAINING_TEXTS, long_text])
             assert len(cut) == limit, f"max_length={limit} gave {len(cut)} ids"
             beginnings = [whole[: limit - after] + whole[len(whole) - after :] for after in range(3)]
             assert cut in beginnings, "what is kept is not the text's beginning"
             for row, full in zip(rows, uncut, strict=True):
                 if len(full) <= limit:
                     assert row == full, f"a text of {len(full)} ids was changed by max_length={limit}"
+
+    def test_long_texts_are_cut_as_asked(self) -> None:
+        """With `long_texts` a long text keeps its end, both ends, or for windows all of it, framed as before.
+
+        Who asks for the end of a text and gets its beginning has another model than the recipe says.
+        """
+        choices = [choice for choice in ("tail", "both", "windows") if choice in self.tokenizer.long_text_choices]
+        asked = [choice for choice in choices if self.accepts(max_length=11, long_texts=choice, window_overlap=1)]
+        if not asked:
+            raise NotApplicable("it does nothing but head")
+        uncut = self.trained(max_length=480, long_texts="head")
+        before, after = uncut.frame
+        # One that fits whole for the ids to be known, and what it is the end of.
+        rows = _ids(uncut, [" ".join(TRAINING_TEXTS)[:size] for size in (400, 200, 100, 50)])
+        whole = next((row for row in rows if len(row) < 480), [])
+        text = " ".join(TRAINING_TEXTS)[: (400, 200, 100, 50)[rows.index(whole)]]
+        inner, room = whole[before : len(whole) - after], 11 - before - after
+        first = -(-room // 4)
+        wanted = {"tail": inner[-room:], "both": inner[:first] + inner[first - room :], "windows": inner}
+        for choice in asked:
+            tokenizer = self.trained(max_length=11, long_texts=choice, window_overlap=1)
+            row, short = _ids(tokenizer, [text, ""])
+            framed = [*whole[:before], *wanted[choice], *whole[len(whole) - after :]]
+            assert row == framed, f"long_texts={choice} gave {row} where {framed} was to be left of {whole}"
+            assert len(short) == before + after, f"an empty text has {len(short)} ids, `frame` says {before} + {after}"
 
     def test_special_tokens_frame_every_text(self) -> None:
         """With `special_tokens = "cls_sep"` every text starts with one id and ends with another, cut or not.

@@ -70,7 +70,8 @@ _MEANING = {
     "chars known": "The share of characters, without white space, that stand in such words.",
     "tokens of a text": "With the special tokens around it, as an encoder would see it if nothing were cut off. At "
     "most so many tokens have 50, 90, 95 and 99 in 100 texts.",
-    "cut off": "The share of texts that are longer than the maximum and lose their end.",
+    "cut off": "The share of texts that are longer than the maximum: they lose their end, or what their option "
+    "long_texts says; with windows they lose nothing.",
     "speed": "Megabytes (10⁶ bytes of UTF-8) in a second of wall-clock time, on the machine that made this page, once. "
     "Small data give low figures, since every distinct word has to be seen once.",
 }
@@ -119,9 +120,10 @@ def _findings(several: tuple[ComparedTokenizer, ...]) -> list[Callout]:
         ]
         found.append(
             Callout(
-                "Texts lose their end: more than one in a hundred is longer than the maximum",
+                "More than one text in a hundred is longer than the maximum",
                 table(["tokenizer", "cut off", "maximum", "99 % have at most", "longest"], rows),
-                "A larger max_length keeps them whole, if the encoder can take it.",
+                "A larger max_length keeps them whole, if the encoder can take it; long_texts says what is kept of "
+                "them: head, tail, both, or everything in windows.",
             )
         )
     if limited := [(name, one) for name, one in figures if one.lengths_cut_at]:
@@ -260,6 +262,7 @@ def _tokens(name: Html, batch: ShownTokens) -> Html:
     if len(text.tokens) > _MOST_TOKENS:
         chips.append(tag("span", f"and {len(text.tokens) - _MOST_TOKENS:,} more", class_="more"))
     count = f"{len(text.tokens):,} tokens" + (f", {text.length:,} before cutting" if text.truncated else "")
+    count += f" in {text.windows} windows" if text.windows > 1 else ""
     who = tag("div", name, tag("span", count), class_="who")
     return tag("div", who, tag("div", *chips, class_="tokens", dir="auto"), class_="cut")
 

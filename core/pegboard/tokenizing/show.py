@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
-from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer
+from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, window_step
 from pegboard.errors import DataError, UsageError
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.tokens import prepare_tokenizer
@@ -30,6 +30,7 @@ BERT_FRAME = {"special_tokens": "cls_sep"}
 """What makes special tokens visible, where every installed tokenizer is shown and nothing else was said."""
 
 _MOST_SPECIAL = 12
+_LOST = {"tail": "beginning", "both": "middle"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class ShownText:
         attention_mask: 1 for a token, 0 for padding.
         length: tokens that the text would have if nothing were cut off.
         truncated: whether something was cut off.
+        windows: how many windows the text is for an encoder; 1 where texts are not cut into windows.
+        lost: what was cut off of it: its `end`, `beginning` or `middle`; empty where nothing was.
     """
 
     text: str
@@ -51,6 +54,14 @@ class ShownText:
     attention_mask: tuple[int, ...]
     length: int
     truncated: bool
+    windows: int = 1
+    lost: str = ""
+
+    def fate(self) -> str:
+        """What becomes of it for its length, to be put behind the number of its tokens; empty where it fits."""
+        if self.lost:
+            return f" of {self.length:,}, the {'rest' if self.lost == 'end' else self.lost} is cut off"
+        return f" in {self.windows:,} windows" if self.windows > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,8 @@ def show_texts(named: NamedTokenizer, tokenizer: Tokenizer, texts: Sequence[str]
                 (*[1] * len(ids), *[0] * rest),
                 max(length, len(ids)),
                 length > len(ids),
+                _windows(tokenizer, len(ids)),
+                _LOST.get(tokenizer.long_texts, "end") if length > len(ids) else "",
             )
         )
     return ShownTokens(
@@ -202,6 +215,11 @@ def special_tokens_of(tokenizer: Tokenizer) -> dict[str, int]:
         named = sorted(i for i, token in decoder.items() if token.special)[:_MOST_SPECIAL]
         special |= {i: decoder[i].content for i in named}
     return {special[i]: i for i in sorted(special)}
+
+
+def _windows(tokenizer: Tokenizer, length: int) -> int:
+    step = window_step(tokenizer.options, sum(tokenizer.frame))
+    return 1 + -(-max(0, length - tokenizer.max_length) // step) if step else 1
 
 
 def _token_names(tokenizer: Tokenizer, choice: Choice, text: str, count: int) -> list[str]:

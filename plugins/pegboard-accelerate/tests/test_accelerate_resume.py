@@ -623,3 +623,38 @@ def test_a_checkpoint_folder_can_be_moved(run: Any, tiny: Any, expected: dict[st
     moved = tiny.Run(tmp_path / "moved")
     shutil.move(run.checkpoints, moved.checkpoints)
     assert_same(tiny, *tiny.fit(moved, **RECIPE), expected)
+
+
+def windowed(texts: int, seed: int) -> Any:
+    """Texts of up to 30 ids, in windows of 8, labelled by what stands at their end."""
+    import pyarrow as pa
+    from pegboard.tasks.windows import WindowedSplit, Windows
+
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, texts)
+    rows = [[*generator.integers(2, 32, generator.integers(1, 28)), 2 + 10 * label, 3] for label in labels]
+    return WindowedSplit(pa.array(rows, pa.large_list(pa.int32())), labels, 0, Windows(8, 5, 0, 1))
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_windows_resume_exactly(run: Any, tiny: Any, tmp_path: Path, sampled: bool) -> None:
+    from pegboard.tasks.classify import ClassificationData
+    from pegboard.testing.tiny import tiny_network
+
+    data = ClassificationData(windowed(80, 1), windowed(30, 2), ("a", "b", "c"))
+    assert len(data.train) > 200
+    if sampled:
+        data.train.sampling_weights = data.train.for_rows(np.linspace(5, 1, 80))
+
+    def fit(run: Any) -> Any:
+        return tiny.fit(run, model=tiny_network(), data=data, **{**RECIPE, "log_every": 1, "checkpoint_every": 3})
+
+    other = tiny.Run(tmp_path / "undisturbed")
+    model, figures = fit(other)
+    for steps, action in [(5, crash), (4, send(signal.SIGTERM)), (7, crash)]:
+        run.on_advance = after(steps, action)
+        with pytest.raises((SystemExit, Killed)):
+            fit(run)
+        disturb_generators()
+    run.on_advance = None
+    assert_same(tiny, *fit(run), outcome(tiny, model, figures))

@@ -211,7 +211,8 @@ def test_ids_are_those_of_the_library(name: str, texts: list[str], added: list[i
     backend.add_tokens([ADDED[i] for i in added])
     tokenizer = pretrained(backend, tmp_path_factory.mktemp("any"))
     cuts = (tokenizer.context_free, tokenizer.space_first, tokenizer.ascii_words)
-    assert cuts == tuple(PIPELINES[name][2])[:3]
+    takes_spaces = name == "delimiter" and any(ADDED[i].lstrip for i in added)
+    assert cuts == tuple(WHOLE if takes_spaces else PIPELINES[name][2])[:3]
     assert_same_ids(tokenizer, backend, texts)
 
 
@@ -229,6 +230,27 @@ def test_a_text_may_end_at_its_borders(name: str, texts: list[str], added: list[
         for match in re.finditer(border, text):
             beginning = backend.encode(text[: match.start()]).ids
             assert beginning == whole[: len(beginning)], (text[: match.start()], text[match.start() :])
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, cuts) in PIPELINES.items() if cuts != WHOLE])
+@settings(max_examples=25, deadline=None)
+@given(
+    texts=odd_texts, added=st.lists(st.sampled_from(range(len(ADDED))), unique=True), size=st.sampled_from([2, 7, 20])
+)
+def test_a_text_may_start_at_its_borders(
+    name: str, texts: list[str], added: list[int], size: int, tmp_path_factory
+) -> None:
+    """Of a long text only the end is encoded, though some of these put a space before every text."""
+    texts = ["".join(texts), "字，字。A.b!?c,d", "don't, 's. e\u0301. ⑴.a)", "<w>.<n>,<m> <l>) a b"]
+    backend = learned(name, texts)
+    backend.add_tokens([ADDED[i] for i in added])
+    file = tmp_path_factory.mktemp("any") / "any.json"
+    backend.save(str(file))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pegboard.text.encoding._LONG_BYTES", size)
+        tokenizer = PretrainedTokenizer(PretrainedOptions(pretrained=str(file), max_length=4, long_texts="tail"))
+        ids = [tokenizer.encode_batch([text])[0].as_py() for text in texts]
+    assert ids == [backend.encode(text).ids[-4:] for text in texts]
 
 
 def test_no_border_lies_within_an_added_token(tmp_path: Path) -> None:
@@ -330,11 +352,32 @@ def test_the_files_own_padding_names_the_token(tmp_path: Path) -> None:
     assert len(tokenizer.encode_batch(["a b c"])[0]) == 3
 
 
-def test_a_text_is_cut_off_on_the_right_only(tmp_path: Path) -> None:
+def test_what_is_cut_off_on_the_left_is_never_cut_on_the_right(tmp_path: Path) -> None:
     backend = learned("bert", TRAINING_TEXTS)
     backend.enable_truncation(9, direction="left")
-    with pytest.raises(RecipeError, match="on the left"):
+    with pytest.raises(RecipeError, match=r"tokenizer\.long_texts: .*on the left[\s\S]*long_texts=tail"):
         pretrained(backend, tmp_path)
+    texts = [" ".join(TRAINING_TEXTS), "a b", "", "the end, of it. " * 20_000]
+    options = PretrainedOptions(pretrained=str(tmp_path / "any.json"), max_length=9, long_texts="tail")
+    tokenizer = PretrainedTokenizer(options)
+    assert tokenizer.encode_batch(texts).to_pylist() == [backend.encode(text).ids for text in texts]
+    (tmp_path / "saved").mkdir()
+    tokenizer.save(tmp_path / "saved")
+    loaded = PretrainedTokenizer.load(tmp_path / "saved", options)
+    assert loaded.encode_batch(texts) == tokenizer.encode_batch(texts)
+    assert json.loads((tmp_path / "saved/tokenizer_config.json").read_text())["truncation_side"] == "left"
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_the_library_keeps_the_same_end(tmp_path: Path, kind: str) -> None:
+    """Also of long texts without spaces, and where a space is put before every text."""
+    backend = learned(kind, TRAINING_TEXTS)
+    pretrained(backend, tmp_path)
+    texts = [*TRAINING_TEXTS, *(text * 3000 for text in ("a, b. c!x", "one two  three\n", "天气很好，今天。", "x"))]
+    backend.enable_truncation(20, direction="left")
+    options = PretrainedOptions(pretrained=str(tmp_path / "any.json"), max_length=20, long_texts="tail")
+    expected = [backend.encode(text).ids for text in texts]
+    assert PretrainedTokenizer(options).encode_batch(texts).to_pylist() == expected
 
 
 def test_what_wraps_a_text_is_found_in_any_script(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
         if _drops_space(step):
             if not all(map(_keeps_to_words, normalizers)) or not all(map(_keeps_to_its_piece, rest)):
                 return Cuts()
+            # White space that it leaves in words could be taken into a token from across a space.
+            if step["type"] == "CharDelimiterSplit" and any(token.lstrip or token.rstrip for token in added):
+                return Cuts()
             by_kinds = all(_drops_space(other) or _cuts_between_kinds(other) for other in splitters)
             return Cuts(context_free=True, ascii_words=by_kinds, border=_border(step, contents))
         if _gives_space_to_next_word(step):
