@@ -38,6 +38,7 @@ class Encoder(Protocol):
     Optional methods: `layers()` returns its modules from the input to the output, for trainers that treat layers
     unlike; without it they go by the order of definition. `gradient_checkpointing_enable` and
     `gradient_checkpointing_disable`, as models of transformers have them, may be those of a module inside.
+    `pool(input_ids, attention_mask)` gives the pooled vector alone, where that is cheaper than the states as well.
 
     Attributes:
         hidden_size: the size of the vectors.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -55,8 +56,7 @@ class ClassifierNetwork(nn.Module):
 
         The loss is computed in float32, here the cross-entropy; `weights` float [batch] say how much each row counts.
         """
-        pooled = self.encoder(input_ids, attention_mask).pooled
-        logits = self.head(self.dropout(pooled)).float()
+        logits = self.head(self.dropout(self._pooled(input_ids, attention_mask))).float()
         if labels is None:
             zero = logits.new_zeros(())
             return StepOutput(logits, zero, zero)
@@ -64,6 +64,14 @@ class ClassifierNetwork(nn.Module):
         if weights is not None:
             losses, of_rows = losses * weights, of_rows * weights
         return StepOutput(logits, losses.sum(), of_rows.sum())
+
+    def _pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        pool = getattr(self.encoder, "pool", None)
+        if inspect.ismethod(pool):  # and not a module that happens to have this name
+            pooled: Tensor = pool(input_ids, attention_mask)
+        else:
+            pooled = self.encoder(input_ids, attention_mask).pooled
+        return pooled
 
     def _losses(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each row, already weighted, and its weight, float [batch]."""

@@ -29,6 +29,9 @@ class AccelerateOptions(Options):
     before; with several processes, or if false, the training stops"""
     learning_rate: float = Field(1e-3, gt=0)
     """the highest learning rate of the schedule"""
+    table_learning_rate: float = Field(1.0, gt=0)
+    """the same for embedding tables with sparse gradients, as the encoder bow has them: the rate of a single text's
+    gradient, whatever the batch size, which for each row falls as its gradients add up"""
     layer_decay: float = Field(1.0, gt=0, le=1)
     """the last layer learns at the learning rate, each one below at this part of the rate above it; 1 = all alike"""
     weight_decay: float = Field(0.01, ge=0)
@@ -41,7 +44,7 @@ class AccelerateOptions(Options):
     warmup_steps: int | None = Field(None, ge=0)
     """the same as a number of steps; takes the place of warmup_share"""
     max_grad_norm: float = Field(1.0, ge=0)
-    """gradients of a larger norm are scaled down to it; 0 = off"""
+    """gradients of a larger norm are scaled down to it; 0 = off; sparse ones don't count"""
     ema_decay: float = Field(0.0, ge=0, lt=1)
     """validate and keep an exponential moving average of the weights, of which each step keeps this part, for example
     0.999; 0 = off"""

@@ -21,6 +21,7 @@ from pegboard_accelerate.options import AccelerateOptions
 from pegboard_accelerate.processes import forward, summed
 from pegboard_accelerate.schedule import learning_rate_factor
 from pegboard_accelerate.state import State
+from pegboard_accelerate.tables import tables_of
 
 __all__ = ["Stepper"]
 
@@ -68,7 +69,14 @@ class Stepper:
         self.warmup = self._warmup_steps()
         self.learning_rate = 0.0
         layers = layers_of(network)
-        optimizer = make_optimizer(layers, options.learning_rate, options.weight_decay, options.layer_decay)
+        optimizer = make_optimizer(
+            layers,
+            options.learning_rate,
+            options.weight_decay,
+            options.layer_decay,
+            tables=tables_of(network),
+            table_learning_rate=options.table_learning_rate,
+        )
         self.thawing = Thawing(layers, options.unfreeze_every, gradients_of_all=accelerator.num_processes > 1)
         if options.torch_compile:
             network.compile(dynamic=True)
@@ -114,9 +122,12 @@ class Stepper:
             group["lr"] = self.learning_rate * group["share"]
         with at_rest():
             totals = self.gradients_that_fit(batches, state)
+        for group in self.optimizer.param_groups:
+            group["texts"] = totals[1]
         self.thawing.drop_gradients()
         if options.max_grad_norm:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), options.max_grad_norm)
+            dense = [p for p in self.model.parameters() if p.grad is None or not p.grad.is_sparse]
+            self.accelerator.clip_grad_norm_(dense, options.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average is not None:

@@ -297,7 +297,8 @@ class Training:
 
     def check_weights(self) -> None:
         """Raise if a weight is no longer a number: such a state is neither saved nor judged."""
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters()):
+        extremes = [torch.stack(parameter.detach().aminmax()) for parameter in self.network.parameters()]
+        if not all(bool(pair.isfinite().all()) for pair in extremes):
             self.finite(math.nan)
 
     def log_step(self) -> float:

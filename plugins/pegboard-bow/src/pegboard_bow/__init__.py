@@ -1,0 +1,31 @@
+"""Bag of n-grams for Pegboard: an encoder, and a tokenizer for character n-grams, that train in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pegboard import ComponentSpec, hookimpl
+
+
+@hookimpl
+def pegboard_encoders() -> Iterable[ComponentSpec]:
+    """The encoder `bow`."""
+    yield ComponentSpec(
+        name="bow",
+        factory="pegboard_bow.encoder:BowEncoder",
+        options="pegboard_bow.options:BowOptions",
+        summary="mean of the vectors of tokens and hashed n-grams, as fastText has it: trains in seconds",
+        # Float32 because nothing but the head is multiplied. A checkpoint each epoch would take longer than the epoch.
+        suggests={
+            "trainer.epochs": 5,
+            "trainer.batch_size": 128,
+            "trainer.learning_rate": 3e-2,
+            "trainer.table_learning_rate": 3.0,
+            "trainer.weight_decay": 0.0,
+            "trainer.warmup_share": 0.0,
+            "trainer.max_grad_norm": 0.0,
+            "trainer.precision": "no",
+            "trainer.checkpoint_every": 0,
+            "task.dropout": 0.0,
+        },
+    )
