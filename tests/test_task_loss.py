@@ -128,3 +128,17 @@ def test_a_trainer_that_samples_is_given_the_weights(tmp_path, toy):
     )
     assert run.metrics["train"]["sums"] == [1.0, 1.0, 1.0]
     assert run.metrics["train"]["rows"] == 90
+
+
+def test_an_encoder_with_a_method_pool_is_asked_for_the_pooled_vector_alone() -> None:
+    class Pooling(torch.nn.Module):
+        hidden_size, max_length = 4, None
+
+        def forward(self, input_ids, attention_mask):
+            raise AssertionError("the states are not needed")
+
+        def pool(self, input_ids, attention_mask):
+            return torch.ones(len(input_ids), 4)
+
+    ids = torch.ones(2, 3, dtype=torch.int64)
+    assert ClassifierNetwork(Pooling(), 3)(ids, ids).outputs.shape == (2, 3)
