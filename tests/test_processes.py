@@ -12,7 +12,9 @@ import pytest
 pytest.importorskip("pegboard_accelerate")
 
 TOY = Path(__file__).with_name("toy_plugin.py")
-RECIPE = ["--plugin", str(TOY), "--dataset", "toy", "--tokenizer", "space", "--encoder", "mean"]
+WATCHING = Path(__file__).with_name("watching_plugin.py")
+RECIPE = ["--plugin", str(TOY), "--plugin", str(WATCHING), "--dataset", "toy", "--tokenizer", "noting"]
+RECIPE += ["--encoder", "mean"]
 OPTIONS = ["--set", "trainer.epochs=3", "--set", "trainer.precision=no", "--set", "trainer.learning_rate=0.02"]
 
 
@@ -41,7 +43,10 @@ def train(out, *launcher, options=()):
         "--out",
         str(out),
     ]
+    notes = out.with_name(f"{out.name}-notes")
+    notes.mkdir()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment |= {"WATCHED": str(out), "NOTES": str(notes), "PEGBOARD_CACHE": str(notes / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads((out / "metrics.json").read_text()), done
@@ -66,3 +71,9 @@ def test_two_processes_give_what_one_gives(tmp_path, options):
         assert two[split]["accuracy"] == pytest.approx(one[split]["accuracy"], abs=0.02)
     assert done.stdout.count("run: ") == 1, "only the main process reports"
     assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
+    notes = tmp_path / "two-notes"
+    assert len((notes / "others").read_text().splitlines()) == 1
+    assert not (notes / "written").exists(), (notes / "written").read_text()
+    assert len((notes / "trained").read_text().splitlines()) == 1, (
+        "the tokenizer is trained by one and read by the other"
+    )

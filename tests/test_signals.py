@@ -95,5 +95,27 @@ def test_killed_thirty_times(tmp_path):
     assert with_state >= 10
 
 
+@pytest.mark.torture
+@pytest.mark.parametrize("tokenizer", ["word", "wordpiece", "bpe"])
+def test_same_bytes_in_fresh_processes(tokenizer, tmp_path):
+    """Whatever the hash seed and the number of threads that read and encode."""
+    for plugin in ("pegboard_accelerate", "pegboard_rnn", "pegboard_data", "pegboard_subword"):
+        pytest.importorskip(plugin)
+    surroundings = [
+        {},
+        {"PYTHONHASHSEED": "1", "RAYON_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"},
+        {"PYTHONHASHSEED": "2", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "3", "ARROW_NUM_THREADS": "4"},
+    ]
+    digests = set()
+    for number, environment in enumerate(surroundings):
+        out = tmp_path / str(number)
+        command = [sys.executable, "-m", "pegboard", "train", "--dataset", "moods", "--encoder", "rnn", "--no-cache"]
+        command += ["--tokenizer", tokenizer, "--set", "trainer.max_steps=12", "--out", str(out)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+        digests.add(digest(out))
+    assert len(digests) == 1
+
+
 def digest(out):
     return hashlib.sha256((out / "model" / "model.safetensors").read_bytes()).hexdigest()

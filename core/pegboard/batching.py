@@ -26,7 +26,9 @@ def bucketed_batches(lengths: Rows, batch_size: int, *, seed: Sequence[int], buc
     """
     generator = np.random.default_rng(list(seed))
     order = generator.permutation(len(lengths))
-    batches = []
+    if lengths.max(initial=0) < 2**16:
+        lengths = lengths.astype(np.uint16)  # which NumPy sorts several times faster, to the same order
+    batches: list[Rows] = []
     for start in range(0, len(order), batch_size * bucket):
         stretch = order[start : start + batch_size * bucket]
         if bucket > 1:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pegboard import RecipeError
 from pegboard.options import as_document, check_options
 from pegboard_accelerate import pegboard_trainers, precision
-from pegboard_accelerate.batches import epoch_steps, share_of
+from pegboard_accelerate.batches import count_steps, epoch_steps, share_of
 from pegboard_accelerate.environment import uses_all_parameters
 from pegboard_accelerate.layers import layers_of
 from pegboard_accelerate.optimizer import make_optimizer
@@ -159,6 +159,7 @@ def test_every_row_is_in_one_batch_of_an_epoch(
         lengths, batch_size=batch_size, accumulate=accumulate, seed=1, epoch=2, length_buckets=length_buckets
     )
     assert len(other) == len(steps), "the schedule counts on epochs of equal length"
+    assert count_steps(rows, batch_size=batch_size, accumulate=accumulate) == len(steps)
 
 
 def test_which_parameters_a_loss_uses() -> None:

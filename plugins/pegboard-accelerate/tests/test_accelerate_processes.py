@@ -16,12 +16,17 @@ pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("train_tiny.py")
 EVEN: dict[str, Any] = {"options": {"batch_size": 16, "log_every": 1, "epochs": 2}, "rows": 200}
 UNEVEN: dict[str, Any] = {"options": {**EVEN["options"], "accumulate": 3}, "rows": 97, "unused": True}
+UNEVEN["validation"] = 61
 """97 rows: the last batch has a single one, so that a process has none"""
 THAWING: dict[str, Any] = {
     **EVEN,
     "options": {**EVEN["options"], "unfreeze_every": 1, "ema_decay": 0.9, "layer_decay": 0.5, "max_minutes": 60.0},
 }
 RANDOM: dict[str, Any] = {**EVEN, "dropout": 0.4}
+
+
+def data_of(training: dict[str, Any], tiny: Any) -> Any:
+    return tiny.Data(train=training["rows"], validation=training.get("validation", 60))
 
 
 def launch(folder: Path, trainings: list[dict[str, Any]], *, processes: int) -> tuple[list[Any], str]:
@@ -42,7 +47,12 @@ def launch(folder: Path, trainings: list[dict[str, Any]], *, processes: int) -> 
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def together(folder: Path) -> tuple[list[Any], str]:
     """Two processes; in the fourth training one of them is asked to stop, the fifth continues it."""
     trainings = [
         {"folder": "even", **EVEN},
@@ -51,8 +61,9 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], str]:
         {"folder": "again", **RANDOM, "stop_after": 5},
         {"folder": "again", **RANDOM},
         {"folder": "thawing", **THAWING},
+        {"folder": "stopped", **RANDOM, "stop_after": 3},
     ]
-    return launch(tmp_path_factory.mktemp("together"), trainings, processes=2)
+    return launch(folder, trainings, processes=2)
 
 
 @pytest.mark.parametrize(("number", "training"), [(0, EVEN), (1, UNEVEN), (5, THAWING)])
@@ -61,7 +72,7 @@ def test_two_processes_train_as_one_does(
 ) -> None:
     results, _ = together
     two = results[0][number]
-    _, one = tiny.fit(run, dropout=0.0, data=tiny.Data(train=training["rows"]), **training["options"])
+    _, one = tiny.fit(run, dropout=0.0, data=data_of(training, tiny), **training["options"])
     assert (two["processes"], two["steps"]) == (2, one["steps"])
     for mine, other in zip(two["log"], run.logged("step"), strict=True):
         assert mine == pytest.approx({**other, "event": mine["event"]}, abs=1e-4)
@@ -79,6 +90,14 @@ def test_a_signal_to_one_process_stops_all_and_resuming_is_exact(together: Any) 
     assert (first[3]["exit"], second[3]["exit"]) == (130, 143)
     assert first[4]["digest"] == first[2]["digest"]
     assert first[4]["log"] == first[2]["log"]
+
+
+def test_one_process_does_not_continue_what_two_began(together: Any, folder: Path, tiny: Any) -> None:
+    from pegboard import UsageError
+
+    assert together[0][0][6]["exit"] == 130
+    with pytest.raises(UsageError, match=r"made by 2 processes and can't be continued by 1[\s\S]*launch as many"):
+        tiny.fit(tiny.Run(folder / "stopped"), data=data_of(RANDOM, tiny), dropout=0.4, **RANDOM["options"])
 
 
 def test_several_processes_give_no_warnings(together: Any) -> None:

@@ -658,3 +658,25 @@ def test_windows_resume_exactly(run: Any, tiny: Any, tmp_path: Path, sampled: bo
         disturb_generators()
     run.on_advance = None
     assert_same(tiny, *fit(run), outcome(tiny, model, figures))
+
+
+def test_the_position_is_computed(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch before it is made, and the order of rows is made for the epoch under way only."""
+    import pegboard_accelerate.trainer as module
+
+    run.on_advance = after(13, send(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        tiny.fit(run, **RECIPE)
+    run.on_advance = None
+    data, epochs, real = tiny.Data(), [], module.epoch_steps
+    collate, computed = data.train.collate, []
+
+    def epoch_steps(*lengths: Any, epoch: int, **options: Any) -> Any:
+        epochs.append(epoch)
+        return real(*lengths, epoch=epoch, **options)
+
+    monkeypatch.setattr(module, "epoch_steps", epoch_steps)
+    data.train.collate = lambda rows: (computed.append(len(rows)), collate(rows))[1]
+    tiny.fit(run, data=data, **RECIPE)
+    assert epochs == [2, 3]
+    assert sum(computed) == (200 - 4 * 24) + 200

@@ -1,8 +1,8 @@
 """Trains the tiny network as one of several processes or alone: `train_tiny.py FOLDER`.
 
 `FOLDER/trainings.json` is a list of trainings, done one after the other: `folder`, `options` for the trainer, and
-maybe `rows`, `dropout`, `unused` (parameters that no loss depends on), `stop_after` (steps after which the last
-process gets a SIGTERM) and `slow` (of which split which batch takes minutes, in which a SIGTERM comes).
+maybe `rows`, `validation`, `dropout`, `unused` (parameters that no loss depends on), `stop_after` (steps after which
+the last process gets a SIGTERM) and `slow` (of which split which batch takes minutes, in which a SIGTERM comes).
 Each process writes `FOLDER/results-<rank>.json`.
 """
 
@@ -52,7 +52,7 @@ def train(base: Path, training: dict[str, Any]) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGTERM)
 
     run.on_advance = on_advance
-    data = Data(train=training.get("rows", 200))
+    data = Data(train=training.get("rows", 200), validation=training.get("validation", 60))
     if "slow" in training:
         make_slow(getattr(data, training["slow"][0]), training["slow"][1])
     try:

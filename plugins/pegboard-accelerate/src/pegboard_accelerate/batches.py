@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pegboard import bucketed_batches
 
-__all__ = ["drawn_rows", "epoch_steps", "share_of"]
+__all__ = ["count_steps", "drawn_rows", "epoch_steps", "share_of"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -40,6 +40,16 @@ def epoch_steps(
     if rows is not None:
         steps = [rows[step] for step in steps]
     return [[step[start : start + batch_size] for start in range(0, len(step), batch_size)] for step in steps]
+
+
+def count_steps(rows: int, *, batch_size: int, accumulate: int) -> int:
+    """The number of steps that `epoch_steps` gives, without making them.
+
+    Example:
+        >>> count_steps(100, batch_size=8, accumulate=3)
+        5
+    """
+    return -(-rows // (batch_size * accumulate))
 
 
 def drawn_rows(weights: npt.NDArray[np.float64], *, seed: int, epoch: int) -> Rows:

@@ -48,7 +48,8 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
         if kind != "NO" and not kind.startswith("MULTI_"):
             raise UsageError(
                 f"the trainer accelerate does not train with {kind}",
-                hint="launch with `accelerate launch --multi_gpu` or `torchrun`",
+                hint="launch with `accelerate launch --multi_gpu` or `torchrun`; if memory is short, bf16, "
+                "trainer.gradient_checkpointing and a smaller trainer.batch_size with trainer.accumulate help",
             )
         yield accelerator
     finally:

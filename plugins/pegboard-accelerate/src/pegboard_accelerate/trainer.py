@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, one_of
 from torch import Tensor, nn
 
-from pegboard_accelerate.batches import epoch_steps
+from pegboard_accelerate.batches import count_steps, epoch_steps
 from pegboard_accelerate.checkpoint import Checkpoints, Generators, Tensors, generators, load_weights, weights_of
 from pegboard_accelerate.environment import (
     prepared_accelerator,
@@ -104,9 +104,8 @@ class Training:
         self.network = network.to(self.device)
         self.forward_in_float32 = network.forward  # before Accelerate wraps it
         self.try_out()
-        self.stepper = Stepper(
-            options, accelerator, network, data.train, steps_of_epoch=len(self.epoch_steps(1)), tell=self.tell
-        )
+        steps = count_steps(len(data.train), batch_size=options.batch_size, accumulate=options.accumulate)
+        self.stepper = Stepper(options, accelerator, network, data.train, steps_of_epoch=steps, tell=self.tell)
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
         self.state = State(micro_batch_size=options.batch_size)
         self.forecast = Forecast(
