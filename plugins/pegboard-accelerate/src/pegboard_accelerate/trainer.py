@@ -104,7 +104,7 @@ class Training:
         self.network = network.to(self.device)
         self.forward_in_float32 = network.forward  # before Accelerate wraps it
         self.try_out()
-        steps = count_steps(len(data.train), batch_size=options.batch_size, accumulate=options.accumulate)
+        steps = count_steps(len(data.train.lengths), batch_size=options.batch_size, accumulate=options.accumulate)
         self.stepper = Stepper(options, accelerator, network, data.train, steps_of_epoch=steps, tell=self.tell)
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
         self.state = State(micro_batch_size=options.batch_size)
