@@ -414,6 +414,7 @@ class TestShape:
             "findings",
             "rows",
             "labels",
+            "multi_label",
             "splits",
             "across",
             "near_duplicates",

@@ -236,6 +236,14 @@ class TestPredicting:
         assert not target.exists()
 
 
+def test_the_conformance_kit_takes_lists(plugin):
+    from pegboard.testing import check_component
+
+    verdicts = list(check_component("dataset", "lists", plugins=[plugin]))
+    assert [f"{v.property}: {v.problem}" for v in verdicts if v.outcome == "fail"] == []
+    assert sum(v.outcome == "pass" for v in verdicts) > 12
+
+
 def test_tokenize_writes_lists(pegboard_cli, plugin, toy, tmp_path):
     import datasets
 

@@ -143,6 +143,40 @@ class TextLabels(Correct):
         return super().made(columns, {**features, "label": datasets.Value("string")})
 
 
+class ListWithALabelTwice(Correct):
+    """Lists of labels, of which one has a label twice."""
+
+    def split(self, name, rows):
+        label = datasets.Sequence(datasets.ClassLabel(names=self.names(rows)))
+        lists = [[label, *(["up", "up"] if i == 7 else [])] for i, (_, label) in enumerate(rows)]
+        return self.made(
+            {"text": [text for text, _ in rows], "label": lists}, {"text": datasets.Value("string"), "label": label}
+        )
+
+
+class ListWithAnUnnamedLabel(Correct):
+    """Lists of labels, of which one has a number without a name."""
+
+    def split(self, name, rows):
+        label = datasets.Sequence(datasets.ClassLabel(names=self.names(rows)))
+        numbers = [[self.names(rows).index(label), -1][: 1 + (i == 7)] for i, (_, label) in enumerate(rows)]
+        return self.made(
+            {"text": [text for text, _ in rows], "label": numbers}, {"text": datasets.Value("string"), "label": label}
+        )
+
+
+class ListsInTestOnly(Correct):
+    """The labels of one split are lists."""
+
+    def split(self, name, rows):
+        made = super().split(name, rows)
+        if name != "test":
+            return made
+        lists = [[label] for label in made["label"][:]]
+        label = datasets.Sequence(made.features["label"])
+        return self.made({"text": made["text"][:], "label": lists}, {"text": datasets.Value("string"), "label": label})
+
+
 class OtherSplitNames(Correct):
     """Names a split `dev`."""
 

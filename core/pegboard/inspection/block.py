@@ -48,17 +48,29 @@ class Block:
         split: the split's name.
         first: the number of the first row.
         texts: Arrow `large_string` [rows]; a missing text is null.
-        labels: int64 [rows], `NO_LABEL` where there is none; `None` for data without labels.
+        labels: int64 [rows], `NO_LABEL` where there is none; `None` for data without labels. See `Split.labels`.
+        sets: see `Split.sets`.
     """
 
     split: str
     first: int
     texts: pa.LargeStringArray
     labels: npt.NDArray[np.int64] | None
+    sets: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.texts)
+
+    @cached_property
+    def label_pairs(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows, counted in this block, that have labels, and which: as many pairs as a row has labels."""
+        if self.sets is not None:
+            rows, labels = np.nonzero(self.sets)
+            return rows, labels
+        assert self.labels is not None
+        rows = np.flatnonzero(self.labels >= 0)
+        return rows, self.labels[rows]
 
     @cached_property
     def missing(self) -> npt.NDArray[np.bool_]:
@@ -117,13 +129,22 @@ class Split:
     Attributes:
         name: `train`, `validation` or `test`.
         texts: all of its texts.
-        labels: int64 [rows], or `None` for data without labels.
+        labels: int64 [rows], or `None` for data without labels. Where a row has a list of labels, a number for the
+            whole list, the same for the same labels in every split.
+        sets: where a row has a list of labels, which of them it has, bool [rows, labels]; else `None`.
     """
 
-    def __init__(self, name: str, texts: Texts, labels: npt.NDArray[np.int64] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        texts: Texts,
+        labels: npt.NDArray[np.int64] | None,
+        sets: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         self.name = name
         self.texts = texts
         self.labels = labels
+        self.sets = sets
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -134,8 +155,21 @@ class Split:
         first = 0
         for texts in self.texts.blocks(_BLOCK_BYTES):
             labels = None if self.labels is None else self.labels[first : first + len(texts)]
-            yield Block(self.name, first, texts, labels)
+            sets = None if self.sets is None else self.sets[first : first + len(texts)]
+            yield Block(self.name, first, texts, labels, sets)
             first += len(texts)
+
+    def rows_with(self, label: int) -> npt.NDArray[np.int64]:
+        """The rows that have a label, ascending."""
+        has = self.sets[:, label] if self.sets is not None else np.asarray(self.labels == label)
+        return np.flatnonzero(has)
+
+    def label_counts(self, count: int) -> npt.NDArray[np.int64]:
+        """How many rows have each of `count` labels, int64 [labels]."""
+        if self.sets is not None:
+            return np.asarray(self.sets.sum(axis=0, dtype=np.int64))
+        assert self.labels is not None
+        return np.bincount(self.labels[self.labels != NO_LABEL], minlength=count)
 
     def some(self, rows: Any) -> dict[int, str]:
         """The texts of some rows, by row number; a missing one is empty."""

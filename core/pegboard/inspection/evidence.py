@@ -58,15 +58,22 @@ class Evidence:
     tokens: Mapping[str, Tokens]
 
     @property
+    def multi_label(self) -> bool:
+        """Whether rows have lists of labels."""
+        return any(split.sets is not None for split in self.splits.values())
+
+    @property
     def held_out(self) -> list[str]:
         """The splits that a model is measured on, where there is a train split."""
         return [name for name in self.splits if name != "train"] if "train" in self.splits else []
 
     def label_of(self, split: str, row: int) -> str | None:
-        """The name of a row's label, or `None`."""
-        labels = self.splits[split].labels
+        """The name of a row's label, those of its labels, or `None`."""
+        labels, sets = self.splits[split].labels, self.splits[split].sets
         if labels is None or labels[row] == NO_LABEL:
             return None
+        if sets is not None:
+            return ", ".join(self.names[i] for i in np.flatnonzero(sets[row]).tolist()) or "no label"
         return self.names[int(labels[row])]
 
     def examples(self, places: Sequence[tuple[str, int]], why: Sequence[str] = ()) -> list[Example]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pegboard.cache import Cache
 from pegboard.console import Console, silent
 from pegboard.errors import ComponentError
+from pegboard.inspection.block import NO_LABEL
 from pegboard.inspection.counts import Counts
 from pegboard.inspection.evidence import Evidence, gather
 from pegboard.inspection.findings import Finding
+from pegboard.inspection.judge_lists import labels_per_row
 from pegboard.inspection.judge_rows import judge_rows
 from pegboard.inspection.judge_texts import judge_texts
 from pegboard.inspection.loading import counted_by_label, load_all
@@ -146,6 +148,7 @@ def _figures(evidence: Evidence) -> dict[str, Any]:
     return {
         "rows": sum(map(len, evidence.splits.values())),
         "labels": list(evidence.names) or None,
+        "multi_label": evidence.multi_label,
         "splits": {name: _split(evidence, name) for name in evidence.splits},
         "across": [_across(evidence, later, earlier) for later, earlier in evidence.across],
         "near_duplicates": {"threshold": THRESHOLD, "compared": dict(evidence.compared)},
@@ -160,11 +163,12 @@ def _figures(evidence: Evidence) -> dict[str, Any]:
 
 def _split(evidence: Evidence, name: str) -> dict[str, Any]:
     split, lengths, within = evidence.splits[name], evidence.lengths[name], evidence.within[name]
-    by_label = counted_by_label(split.labels, tuple(evidence.names))
+    by_label = counted_by_label(split, tuple(evidence.names))
     return {
         "rows": len(split),
         "by_label": by_label,
-        "without_label": len(split) - sum(by_label.values()) if by_label is not None else None,
+        "without_label": int((split.labels == NO_LABEL).sum()) if split.labels is not None else None,
+        "labels_per_row": labels_per_row(split),
         "missing": len(lengths.missing),
         "empty": len(lengths.empty),
         **lengths.summary(),

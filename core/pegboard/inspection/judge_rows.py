@@ -9,6 +9,7 @@ import numpy as np
 from pegboard.inspection.block import NO_LABEL
 from pegboard.inspection.evidence import Evidence, Rows
 from pegboard.inspection.findings import Example, Finding, listed, plural
+from pegboard.inspection.judge_lists import judge_lists
 
 __all__ = ["judge_rows"]
 
@@ -31,6 +32,7 @@ def judge_rows(evidence: Evidence) -> Iterator[Finding]:
         yield from _without_label(evidence)
         yield from _labels_of_train(evidence)
         yield from _drift(evidence)
+        yield from judge_lists(evidence)
     yield from _repeated(evidence)
     yield from _near_repeated(evidence)
     yield from _between_held_out(evidence)
@@ -81,13 +83,15 @@ def _conflicting(evidence: Evidence) -> Iterator[Finding]:
         return
     groups = [(name, rows) for name in texts for rows in evidence.within[name].conflicting]
     examples = [(name, int(row)) for name, rows in groups[:_SHOWN] for row in rows[:2]]
-    total = sum(texts.values())
+    total, lists = sum(texts.values()), evidence.multi_label
     counts = listed([f"{name} {count:,}" for name, count in texts.items()])
     yield Finding(
         code="conflicting_labels",
         level="warning",
-        title=f"{plural(total, 'text')} {'has' if total == 1 else 'have'} more than one label ({counts})",
-        advice="decide on one label for each text, or remove its rows; whatever a model answers, it is wrong once",
+        title=f"{plural(total, 'text')} {'has' if total == 1 else 'have'} "
+        + (f"different lists of labels in different rows ({counts})" if lists else f"more than one label ({counts})"),
+        advice=f"decide on one {'list' if lists else 'label'} for each text, or remove its rows; "
+        "whatever a model answers, it is wrong once",
         rows=sum(len(rows) for _, rows in groups),
         places={name: np.sort(np.concatenate(evidence.within[name].conflicting)) for name in texts},
         examples=evidence.examples(examples),
@@ -202,14 +206,22 @@ def _drift(evidence: Evidence) -> Iterator[Finding]:
         here, train = _count_labels(evidence, split), _count_labels(evidence, "train")
         if min(here.sum(), train.sum()) < _ENOUGH_ROWS:
             continue
-        difference = here / here.sum() - train / train.sum()
-        if np.abs(difference).sum() / 2 > _DRIFT:
+        # Shares of all rows where a row has several labels, which then do not add up to 1.
+        rows_here, rows_train = (
+            (len(evidence.splits[name]) for name in (split, "train"))
+            if evidence.multi_label
+            else (here.sum(), train.sum())
+        )
+        here, train = here / rows_here, train / rows_train
+        difference = here - train
+        shift = np.abs(difference).max() if evidence.multi_label else np.abs(difference).sum() / 2
+        if shift > _DRIFT:
             most = int(np.abs(difference).argmax())
             yield Finding(
                 code="label_shift",
                 level="note",
                 title=f"{split} has other shares of labels than train: {evidence.names[most]!r} is "
-                f"{here[most] / here.sum():.0%} of {split} and {train[most] / train.sum():.0%} of train",
+                f"{here[most]:.0%} of {split} and {train[most]:.0%} of train",
                 advice="draw the splits from the same rows, each label in proportion, unless the difference is meant",
                 rows=len(evidence.splits[split]),
             )
@@ -310,15 +322,11 @@ def _to_be_cut(evidence: Evidence) -> bool:
 
 
 def _count_labels(evidence: Evidence, split: str) -> Rows:
-    labels = evidence.splits[split].labels
-    assert labels is not None
-    return np.bincount(labels[labels != NO_LABEL], minlength=len(evidence.names))
+    return evidence.splits[split].label_counts(len(evidence.names))
 
 
 def _rows_with(evidence: Evidence, split: str, label: int) -> Rows:
-    labels = evidence.splits[split].labels
-    assert labels is not None
-    return np.flatnonzero(labels == label)
+    return evidence.splits[split].rows_with(label)
 
 
 def _counts(places: Mapping[str, Rows]) -> str:

@@ -40,8 +40,9 @@ class Lengths:
         self.missing.extend((block.first + np.flatnonzero(block.missing)).tolist())
         self.empty.extend((block.first + np.flatnonzero(there & (block.words == 0))).tolist())
         if block.labels is not None:
-            labelled = there & (block.labels >= 0)
-            self._by_label.add(block.labels[labelled] << _SHIFT | block.words[labelled])
+            rows, labels = block.label_pairs
+            rows, labels = rows[there[rows]], labels[there[rows]]
+            self._by_label.add(labels << _SHIFT | block.words[rows])
 
     def words_of(self, label: int) -> Counts:
         """The words of the texts that have a label."""

@@ -94,7 +94,8 @@ def _labels(figures: Mapping[str, Any]) -> Section:
     splits = figures["splits"]
     first_name, first = next(iter(splits.items()))
     counts = first["by_label"]
-    in_all = sum(counts.values()) or 1
+    lists = figures["multi_label"]
+    in_all = (first["rows"] if lists else sum(counts.values())) or 1
     order = sorted(counts, key=lambda name: -counts[name])
     shown = order[:_MOST_LABELS]
     left_out = f"The {len(shown)} most frequent of {len(order):,} labels." if len(shown) < len(order) else ""
@@ -106,7 +107,10 @@ def _labels(figures: Mapping[str, Any]) -> Section:
     )
     rows = [
         [name, *(split["by_label"][name] for split in splits.values())]
-        + [percent(split["by_label"][name] / (sum(split["by_label"].values()) or 1)) for split in splits.values()]
+        + [
+            percent(split["by_label"][name] / ((split["rows"] if lists else sum(split["by_label"].values())) or 1))
+            for split in splits.values()
+        ]
         for name in order
     ]
     head = ["label", *splits, *(f"{name} share" for name in splits)]
@@ -120,8 +124,25 @@ def _labels(figures: Mapping[str, Any]) -> Section:
             if times >= 1.1
             else "All labels are about as frequent."
         )
+    if lists:
+        return Section("Labels", pages.join([chart, full, _per_row(splits)]), note)
     accuracy = f" Always answering {most} would be right for {percent(counts[most] / in_all)} of {first_name}."
     return Section("Labels", pages.join([chart, full]), note + accuracy)
+
+
+def _per_row(splits: Mapping[str, Any]) -> Html:
+    """How many labels the rows have, where they have lists of them."""
+    rows = [
+        [
+            name,
+            f"{own['mean']:.2f}",
+            percent(own["none"] / max(1, sum(own["rows"].values()))),
+            max(map(int, own["rows"]), default=0),
+            own["distinct"],
+        ]
+        for name, own in ((name, split["labels_per_row"]) for name, split in splits.items())
+    ]
+    return pages.table(["split", "labels of a row", "rows without any", "most", "different lists"], rows)
 
 
 def _lengths(figures: Mapping[str, Any]) -> Section:

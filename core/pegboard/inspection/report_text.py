@@ -77,7 +77,7 @@ def _finding(finding: Finding, width: int) -> str:
 def _labels(figures: Mapping[str, Any]) -> str:
     splits = figures["splits"]
     first = next(iter(splits.values()))["by_label"]
-    most, in_all = max(first.values(), default=0) or 1, sum(first.values()) or 1
+    most, in_all = max(first.values(), default=0) or 1, _labelled_rows(figures)
     names = sorted(first, key=lambda name: -first[name])
     rows = [
         [
@@ -90,7 +90,24 @@ def _labels(figures: Mapping[str, Any]) -> str:
     ]
     head = ["label", *splits, f"of {next(iter(splits))}", ""]
     more = len(names) - _MOST_LABELS
-    return table(rows, header=head, numbers=True) + (f"\nand {more:,} more (--json has all)" if more > 0 else "")
+    counted = table(rows, header=head, numbers=True) + (f"\nand {more:,} more (--json has all)" if more > 0 else "")
+    return f"{counted}\n{_per_row(splits)}" if figures["multi_label"] else counted
+
+
+def _labelled_rows(figures: Mapping[str, Any]) -> int:
+    """The rows of the first split that labels are a share of."""
+    split = next(iter(figures["splits"].values()))
+    return (split["rows"] if figures["multi_label"] else sum(split["by_label"].values())) or 1
+
+
+def _per_row(splits: Mapping[str, Any]) -> str:
+    """How many labels the rows have, where they have lists of them."""
+    parts = [
+        f"{name} {own['mean']:.2f} ({percent(own['none'] / max(1, sum(own['rows'].values())))} without any, "
+        f"{own['distinct']:,} different lists)"
+        for name, own in ((name, split["labels_per_row"]) for name, split in splits.items())
+    ]
+    return f"labels of a row: {', '.join(parts)}"
 
 
 def _lengths(figures: Mapping[str, Any]) -> str:

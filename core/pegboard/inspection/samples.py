@@ -19,7 +19,10 @@ def samples(split: Split, names: Sequence[str], *, most: int = 3) -> list[dict[s
     """At most `most` rows of each label, or of all without labels; `label`, `split`, `row` and `text` of each."""
     order = np.random.default_rng(0).permutation(len(split))
     chosen: list[tuple[str | None, int]] = []
-    if split.labels is None:
+    if split.sets is not None:
+        for label, name in enumerate(names):
+            chosen += [(name, int(row)) for row in np.sort(order[split.sets[order, label]][:most])]
+    elif split.labels is None:
         chosen = [(None, int(row)) for row in np.sort(order[:most])]
     else:
         shuffled = split.labels[order]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import mock
 
-from pegboard.contracts.dataset import with_label_text
+from pegboard.contracts.dataset import label_feature, with_label_text
 from pegboard.errors import PegboardError
 from pegboard.pipeline.data import SPLITS
 from pegboard.testing.conformance import Conformance, NotApplicable, refused
@@ -78,25 +78,30 @@ class DatasetConformance(Conformance):
             assert all(isinstance(text, str) and text.strip() for text in column), f"{name} has a blank or missing text"
 
     def test_labels_are_named(self) -> None:
-        """The column `label` is a ClassLabel, and every label has a name.
+        """The column `label` is a ClassLabel or a list of it, every label has a name, and no list has one twice.
 
         A model remembers names; a bare number means something else in the next version of the data.
         """
         for name, rows in self.loaded.items():
-            feature: Any = rows.features.get("label")
-            assert hasattr(feature, "names"), f"{name}: label is {feature}"
-            labels = rows.with_format(None)["label"]
-            assert all(label is not None and 0 <= label < len(feature.names) for label in labels), (
-                f"{name}: unnamed label"
-            )
+            assert "label" in rows.column_names, f"{name} has no column label"
+            feature, _ = label_feature(rows)
+            assert hasattr(feature, "names"), f"{name}: label is {rows.features['label']}"
+            for labels in _label_lists(rows):
+                assert labels is not None, f"{name}: a label is missing"
+                assert all(label is not None and 0 <= label < len(feature.names) for label in labels), (
+                    f"{name}: unnamed label"
+                )
+                assert len(set(labels)) == len(labels), f"{name}: a list has a label twice"
             assert len(set(feature.names)) == len(feature.names), "two labels have the same name"
 
     def test_splits_share_their_labels(self) -> None:
-        """All splits have the same labels in the same order.
+        """All splits have the same labels in the same order, and all have lists of them or none has.
 
         If 0 is joy in train and anger in test, the figures are worthless and nothing fails.
         """
-        names = [rows.features["label"].names for rows in self.loaded.values()]
+        in_lists = {label_feature(rows)[1] for rows in self.loaded.values()}
+        assert len(in_lists) == 1, "some splits have lists of labels, others one label a row"
+        names = [label_feature(rows)[0].names for rows in self.loaded.values()]
         for other in names:
             assert other == names[0], f"the splits disagree on the labels: {names[0]} and {other}"
 
@@ -107,10 +112,11 @@ class DatasetConformance(Conformance):
         """
         if "train" not in self.loaded:
             raise NotApplicable("it has no train split")
-        known = set(self.loaded["train"].with_format(None)["label"])
+        known = {label for labels in _label_lists(self.loaded["train"]) for label in labels}
         assert len(known) > 1, "train has one label only"
         for name, rows in self.loaded.items():
-            assert set(rows.with_format(None)["label"]) <= known, f"{name} has a label that train lacks"
+            found = {label for labels in _label_lists(rows) for label in labels}
+            assert found <= known, f"{name} has a label that train lacks"
 
     def test_order_is_deterministic(self) -> None:
         """Rows come in the same order at every load, and in every process.
@@ -132,7 +138,7 @@ class DatasetConformance(Conformance):
         """
         first, second = self.load(), self.load()
         for name in first:
-            one, two = (loaded[name].features["label"].names for loaded in (first, second))
+            one, two = (label_feature(loaded[name])[0].names for loaded in (first, second))
             assert one == two, f"{name} has the labels {one} and then {two}"
 
     def test_loads_do_not_share_state(self) -> None:
@@ -166,7 +172,10 @@ class DatasetConformance(Conformance):
         """
         for name, rows in with_label_text(self.load()).items():
             plain = rows.with_format(None)
-            assert plain["label_text"][:] == plain.features["label"].int2str(plain["label"][:]), f"{name}: wrong text"
+            feature, in_lists = label_feature(rows)
+            expected = [[feature.int2str(label) for label in labels] for labels in _label_lists(rows)]
+            text = [own if in_lists else [own] for own in plain["label_text"][:]]
+            assert text == expected, f"{name}: wrong text"
 
     def test_other_folders_do_not_matter(self) -> None:
         """Loading works from another working folder.
@@ -220,11 +229,17 @@ class DatasetConformance(Conformance):
             self.checked_options(test_share=0.9)
 
 
+def _label_lists(rows: datasets.Dataset) -> list[Any]:
+    """The labels of each row as a list, also where it has one that is in none."""
+    labels = rows.with_format(None)["label"][:]
+    return labels if label_feature(rows)[1] else [None if label is None else [label] for label in labels]
+
+
 def _hash(loaded: datasets.DatasetDict) -> str:
     summary = hashlib.sha256()
     for name, rows in loaded.items():
         plain = rows.with_format(None)
-        summary.update(repr((name, plain.features["label"].names)).encode())
+        summary.update(repr((name, label_feature(plain)[0].names)).encode())
         summary.update(repr(list(zip(plain["text"], plain["label"], strict=True))).encode())
     return summary.hexdigest()
 
