@@ -156,7 +156,8 @@ def _lengths(figures: Mapping[str, Any]) -> Section:
         parts.append(
             pages.paragraph(
                 f"Tokens are those of the tokenizer {context['tokenizer']} (vocabulary {context['vocabulary']:,}), "
-                f"which gives at most {context['tokenizer_maximum']:,} for a text. The encoder {context['encoder']} "
+                f"which gives at most {context['tokenizer_maximum']:,} for a "
+                f"{'window' if context['long_texts'] == 'windows' else 'text'}. The encoder {context['encoder']} "
                 + (f"takes at most {limit:,}." if limit else "has no limit of its own.")
             )
         )

@@ -151,7 +151,8 @@ def _histogram(figures: Mapping[str, Any], width: int) -> Iterator[str]:
         if maximum + 1 < edges[-1]:
             place = min(sum(edge <= maximum for edge in edges), len(sparks) - 1)
             sparks = sparks[:place] + click.style(sparks[place:], fg="yellow")
-            note = f"\n{' ' * place}^ {maximum:,}: what is beyond is cut off"
+            fate = "goes into more windows" if figures["context"]["long_texts"] == "windows" else "is cut off"
+            note = f"\n{' ' * place}^ {maximum:,}: what is beyond {fate}"
         else:
             note = f"\nall are shorter than the {maximum:,} that count"
     yield f"{head}\n{sparks}\n{scale}{note}"
