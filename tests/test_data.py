@@ -69,7 +69,7 @@ class TestGood:
         assert list(data.splits) == ["train", "validation", "test"]
         assert data.label_names == tuple(NAMES)
         assert data.splits["test"].labels.tolist() == [2, 1, 0]
-        assert data.splits["test"].labels.dtype == np.int64
+        assert data.splits["test"].labels.dtype == np.int8
         assert data.splits["test"].texts.array().to_pylist() == GOOD["test"]["text"]
         assert len(data.splits["train"]) == 15
 

@@ -106,7 +106,7 @@ class TestRefused:
 
     def test_a_number_beyond_the_names(self):
         with pytest.raises(DataError, match="label 3 has no name") as raised:
-            labels_of(pa.chunked_array([[[0], []], [[1, 3]]]), 3, "train")
+            labels_of(pa.chunked_array([[[0], []], [[1, 3]]]).chunks, 3, "train")
         assert raised.value.where == "train, row 2"
 
     def test_lists_in_one_split_only(self):

@@ -28,6 +28,8 @@ __all__ = ["SPLITS", "LabelledData", "LabelledSplit", "label_names", "load_data"
 
 SPLITS = ("train", "validation", "test")
 
+_ROWS_AT_ONCE = 2**16
+
 
 @dataclass(frozen=True)
 class LabelledSplit:
@@ -35,7 +37,7 @@ class LabelledSplit:
 
     Attributes:
         texts: the texts; they need not fit into memory.
-        labels: int64 [rows], -1 where the data have none; bool [rows, labels] where a row has any number of them.
+        labels: integers [rows], -1 where the data have none; bool [rows, labels] where a row has any number of them.
     """
 
     texts: Texts
@@ -82,7 +84,7 @@ def load_data(
     loaded = load_splits(choice, registry, console)
     if not labelled and not any("label" in split.column_names for split in loaded.values()):
         texts = {name: _checked_texts(split, name) for name, split in loaded.items()}
-        splits = {name: LabelledSplit(rows, np.full(len(rows), -1)) for name, rows in texts.items()}
+        splits = {name: LabelledSplit(rows, np.full(len(rows), -1, np.int8)) for name, rows in texts.items()}
         return LabelledData(splits, (), _fingerprint(splits, ()))
     names = label_names(loaded, choice.component.qualified_name)
     multi_label = label_feature(next(iter(loaded.values())))[1]
@@ -162,8 +164,9 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
 
 def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> LabelledSplit:
     """The split's texts and labels; refuses what can't be trained on, by row."""
-    column = split.select_columns(["label"]).with_format("arrow")[:].column("label")
-    labels = labels_of(column, len(label_names), name)
+    from pegboard.text.texts import column_of
+
+    labels = labels_of(column_of(split, "label"), len(label_names), name)
     return LabelledSplit(_checked_texts(split, name), labels)
 
 
@@ -246,5 +249,7 @@ def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> s
     digest = hashlib.sha256(json.dumps(names).encode())
     for name, split in splits.items():
         digest.update(f"\n{name} {len(split)} {split.texts.fingerprint()}\n".encode())
-        digest.update(np.ascontiguousarray(split.labels).data)
+        for start in range(0, len(split), _ROWS_AT_ONCE):
+            labels = split.labels[start : start + _ROWS_AT_ONCE]
+            digest.update(np.ascontiguousarray(labels, np.bool_ if labels.ndim == 2 else np.int64).data)
     return f"sha256:{digest.hexdigest()}"

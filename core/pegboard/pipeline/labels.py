@@ -1,8 +1,8 @@
-"""Labels as arrays: int64 [rows] where a row has one, bool [rows, labels] where it has any number."""
+"""Labels as arrays: integers [rows] where a row has one, bool [rows, labels] where it has any number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,36 +19,50 @@ Rows = npt.NDArray[np.int64]
 Labels = npt.NDArray[Any]
 
 
-def labels_of(column: pa.ChunkedArray, count: int, split: str) -> Labels:
+def labels_of(columns: Iterable[pa.Array], count: int, split: str) -> Labels:
     """The labels in a column of numbers, or of lists of numbers.
 
     Args:
-        column: the column `label`.
+        columns: the column `label`, in consecutive parts.
         count: how many labels there are.
         split: the name of the split, for errors.
+
+    Returns:
+        Integers [rows], as small ones as the number of labels allows, since there may be very many rows; or bool
+        [rows, labels].
 
     Raises:
         DataError: a row has no label or list, a number stands for none of the labels, or a list has it twice.
     """
-    missing = column.is_null().to_numpy()
-    if missing.any():
-        raise DataError("the label is missing", where=f"{split}, row {missing.argmax()}")
-    if not hasattr(column.type, "value_type"):
-        labels: Labels = column.to_numpy().astype(np.int64)
-        _refuse_unnamed(labels, np.arange(len(labels)), count, split)
-        return labels
+    parts: list[Labels] = []
+    first = 0
+    for column in columns:
+        missing = column.is_null().to_numpy(zero_copy_only=False)
+        if missing.any():
+            raise DataError("the label is missing", where=f"{split}, row {first + missing.argmax()}")
+        if hasattr(column.type, "value_type"):
+            parts.append(_from_lists(column, count, split, first))
+        else:
+            numbers = column.to_numpy()
+            _refuse_unnamed(numbers, first + np.arange(len(numbers)), count, split)
+            parts.append(numbers.astype(np.min_scalar_type(-count)))
+        first += len(column)
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _from_lists(column: pa.Array, count: int, split: str, first: int) -> npt.NDArray[np.bool_]:
     rows, flat = _flat(column)
-    empty = flat.is_null().to_numpy()
+    empty = flat.is_null().to_numpy(zero_copy_only=False)
     if empty.any():
-        row = int(rows[empty.argmax()])
-        raise DataError("a label in the list is missing", where=f"{split}, row {row}", hint="no label: an empty list")
+        where = f"{split}, row {first + rows[empty.argmax()]}"
+        raise DataError("a label in the list is missing", where=where, hint="no label: an empty list")
     numbers = flat.to_numpy().astype(np.int64)
-    _refuse_unnamed(numbers, rows, count, split)
+    _refuse_unnamed(numbers, first + rows, count, split)
     pairs = rows * count + numbers
-    distinct, first = np.unique(pairs, return_index=True)
+    distinct, kept = np.unique(pairs, return_index=True)
     if len(distinct) < len(pairs):
-        row = int(rows[np.delete(np.arange(len(pairs)), first)].min())
-        raise DataError("the list has a label twice", where=f"{split}, row {row}")
+        row = int(rows[np.delete(np.arange(len(pairs)), kept)].min())
+        raise DataError("the list has a label twice", where=f"{split}, row {first + row}")
     return indicators(rows, numbers, len(column), count)
 
 
@@ -59,11 +73,11 @@ def indicators(rows: Rows, labels: Rows, row_count: int, label_count: int) -> np
     return result
 
 
-def _flat(column: pa.ChunkedArray) -> tuple[Rows, pa.ChunkedArray]:
+def _flat(column: pa.Array) -> tuple[Rows, pa.Array]:
     """The row of each element of a column of lists, and the elements."""
     import pyarrow.compute as pc
 
-    sizes = pc.list_value_length(column).to_numpy().astype(np.int64)
+    sizes = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
     return np.repeat(np.arange(len(column)), sizes), pc.list_flatten(column)
 
 
@@ -90,13 +104,13 @@ def as_arrow(labels: Labels, names: Sequence[str] | None = None) -> pa.Array:
     """Labels as a column: numbers or names, or lists of them in the order of the labels.
 
     Args:
-        labels: int64 [rows] or bool [rows, labels].
+        labels: integers [rows] or bool [rows, labels].
         names: the labels' names; without them the column has numbers (int64).
     """
     import pyarrow as pa
 
     flat = np.nonzero(labels)[1] if labels.ndim == 2 else labels
-    values = pa.array(flat) if names is None else pa.array(names, pa.string()).take(pa.array(flat))
+    values = pa.array(flat, pa.int64()) if names is None else pa.array(names, pa.string()).take(pa.array(flat))
     if labels.ndim == 1:
         return values
     ends = np.cumsum(labels.sum(axis=1), dtype=np.int64)

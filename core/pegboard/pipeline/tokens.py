@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from pegboard.pipeline.parallel import encode_in_processes, processes_for
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
 from pegboard.tasks.windows import Windows, encoded_split
-from pegboard.text.stored import open_ids, write_ids
+from pegboard.text.stored import count_ids, open_ids, write_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
     from pegboard.text.texts import Texts
 
-__all__ = ["encode_splits", "new_tokenizer", "prepare_tokenizer"]
+__all__ = ["encode_splits", "encode_to_files", "new_tokenizer", "prepare_tokenizer"]
 
 _IDS = "input_ids.arrow"
 
@@ -95,8 +96,6 @@ def encode_splits(
 ) -> Iterator[EncodedSplit]:
     """Splits as ids, with their labels, one after another; the ids are memory-mapped from the cache.
 
-    What is not in the cache is encoded when its turn comes.
-
     Args:
         choice: the tokenizer component and its options.
         registry: the installed components.
@@ -109,21 +108,39 @@ def encode_splits(
     Raises:
         ComponentError: the tokenizer breaks its contract, which an embedding would only notice as a bad index.
     """
+    first, second = tee(splits)
+    files = encode_to_files(choice, registry, tokenizer, (split.texts for split in first), cache, console)
+    for split, file in zip(second, files, strict=True):
+        yield encoded_split(open_ids(file), split.labels, tokenizer.pad_id, windows)
+
+
+def encode_to_files(
+    choice: Choice,
+    registry: Registry,
+    tokenizer: Tokenizer,
+    splits: Iterable[Texts],
+    cache: Cache,
+    console: Console = silent,
+) -> Iterator[Path]:
+    """The files of the cache with the ids of some splits, one after another; see `encode_splits`.
+
+    What is not in the cache is encoded when its turn comes.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         saved = Path(temporary)
         with blaming(choice.component, doing="to save"):
             tokenizer.save(saved)
         files = {file.name: checksum(file) for file in sorted(saved.rglob("*")) if file.is_file()}
         code = registry.factory_of(choice.component)
-        for split in splits:
-            key = {**_identity(choice), "files": files, "texts": split.texts.fingerprint()}
-            what = f"{len(split):,} texts by {choice.component.name}"
-            encode = partial(_encode, choice, registry, tokenizer, saved, split.texts, console)
-            folder = cache.folder("tokens", key, what, encode, code=code)
-            ids = open_ids(folder / _IDS)
-            if len(ids.lengths) != len(split):
-                raise DataError(f"holds {len(ids.lengths)} rows for {len(split)} texts", where=str(folder))
-            yield encoded_split(ids, split.labels, tokenizer.pad_id, windows)
+        for texts in splits:
+            key = {**_identity(choice), "files": files, "texts": texts.fingerprint()}
+            what = f"{len(texts):,} texts by {choice.component.name}"
+            encode = partial(_encode, choice, registry, tokenizer, saved, texts, console)
+            file = cache.folder("tokens", key, what, encode, code=code) / _IDS
+            rows, _ = count_ids(file)
+            if rows != len(texts):
+                raise DataError(f"holds {rows} rows for {len(texts)} texts", where=str(file))
+            yield file
 
 
 def _encode(

@@ -34,13 +34,14 @@ class EncodedSplit:
 
     Args:
         input_ids: `large_list<int32>`, or ids that lie in a file.
-        labels: int64 [texts], or bool [texts, labels] where a text has any number; `None` for texts without labels.
+        labels: integers [texts], or bool [texts, labels] where a text has any number; `None` for texts without labels.
         pad_id: the id that fills a batch.
 
     Here each text is a row; in a `WindowedSplit` it is as many rows as it has windows.
 
     Attributes:
         lengths: tokens of each row, int64 [rows].
+        labels: int64 [texts], or bool [texts, labels], or `None`.
         sampling_weights: how often each row is to be trained on, compared with the others, float64 [rows], or `None`
             for each once an epoch.
     """
@@ -50,7 +51,7 @@ class EncodedSplit:
     def __init__(self, input_ids: pa.LargeListArray | StoredIds, labels: Labels | None, pad_id: int) -> None:
         ids = input_ids if isinstance(input_ids, StoredIds) else stored(input_ids)
         self._values, self._starts, self.lengths = ids
-        self.labels = labels
+        self.labels = labels if labels is None or labels.ndim == 2 else labels.astype(np.int64, copy=False)
         self._pad_id = pad_id
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pegboard.text.ragged import Ids, values_and_offsets
 
-__all__ = ["StoredIds", "open_ids", "read_ids", "stored", "write_ids"]
+__all__ = ["StoredIds", "count_ids", "open_ids", "read_ids", "stored", "write_ids"]
 
 _SCHEMA = pa.schema([pa.field("input_ids", pa.large_list(pa.int32()), nullable=False)])
 
@@ -57,6 +57,17 @@ def read_ids(file: Path) -> Iterator[pa.LargeListArray]:
     with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as stream:
         for batch in stream:
             yield batch.column(0)
+
+
+def count_ids(file: Path) -> tuple[int, int]:
+    """How many rows and how many ids a file of `write_ids` has; it takes no memory."""
+    rows = ids = 0
+    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as stream:
+        for batch in stream:
+            offsets = batch.column(0).offsets
+            rows += len(batch)
+            ids += offsets[-1].as_py() - offsets[0].as_py()
+    return rows, ids
 
 
 def open_ids(file: Path) -> StoredIds:

@@ -16,7 +16,7 @@ from pegboard.text.segments import as_arrow, offsets_of
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Texts"]
+__all__ = ["Texts", "column_of"]
 
 _BLOCK_BYTES = 2**20
 
@@ -205,6 +205,14 @@ def _own_file(split: datasets.Dataset) -> Path | None:
         return None
     changed = any(step != "replace_schema_metadata" for step, *_ in table.replays)
     return None if changed else Path(table.path)
+
+
+def column_of(split: datasets.Dataset, column: str) -> Iterator[pa.Array]:
+    """The Arrow arrays of a column of a data set, read from its file if it has one of its own."""
+    file = _own_file(split)
+    if file is not None:
+        return _read_column(file, column)
+    return iter(split.select_columns([column]).with_format("arrow")[:].column(column).chunks)
 
 
 def _read_column(file: Path, column: str) -> Iterator[pa.Array]:

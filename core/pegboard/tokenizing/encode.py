@@ -19,7 +19,8 @@ from pegboard.errors import UsageError
 from pegboard.files import atomic_folder
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.labels import as_arrow
-from pegboard.pipeline.tokens import encode_splits, prepare_tokenizer
+from pegboard.pipeline.tokens import encode_to_files, prepare_tokenizer
+from pegboard.text.stored import count_ids
 from pegboard.tokenizing.data import train_split
 from pegboard.tokenizing.output import check_new_folder
 
@@ -158,15 +159,15 @@ def encode_data(
     seconds, trained = time.perf_counter() - start, watched.built > 0
     stored: dict[str, Path] = {}
     splits: dict[str, TokenizedSplit] = {}
-    encoded = encode_splits(choice, registry, tokenizer, data.splits.values(), watched, console)
+    texts = (split.texts for split in data.splits.values())
+    files = encode_to_files(choice, registry, tokenizer, texts, watched, console)
     for name, split in data.splits.items():
         before, start = watched.built, time.perf_counter()
-        rows = next(encoded)
+        stored[name] = next(files)
         needed = time.perf_counter() - start
-        [stored[name]] = watched.last.glob("*.arrow")
         splits[name] = TokenizedSplit(
             rows=len(split),
-            tokens=int(rows.lengths.sum()),
+            tokens=count_ids(stored[name])[1],
             bytes=_bytes_of(split.texts),
             seconds=needed,
             from_cache=watched.built == before,
@@ -195,10 +196,9 @@ def encode_data(
 
 
 class _WatchedCache(Cache):
-    """A cache that counts what it had to build, and tells where the last entry is."""
+    """A cache that counts what it had to build."""
 
     built = 0
-    last: Path
 
     def folder(
         self, kind: str, key: Mapping[str, Any], description: str, build: Callable[[Path], None], code: Any = None
@@ -209,8 +209,7 @@ class _WatchedCache(Cache):
             self.built += 1
             build(folder)
 
-        self.last = super().folder(kind, key, description, counted, code)
-        return self.last
+        return super().folder(kind, key, description, counted, code)
 
 
 def _bytes_of(texts: Texts) -> int:
