@@ -144,7 +144,25 @@ class TestAgain:
             assert done.code == 3
             assert files_of(run_copy) == before
 
-    def test_changed_data_are_refused(self, cli, toy_training, odd, tmp_path):
+    def test_other_version_of_a_plugin_is_refused(self, cli, toy_training, run_copy):
+        recipe = (run_copy / "recipe.toml").read_text()
+        version = read_toml(run_copy / "recipe.toml")["resolved"]["encoder"].partition("==")[2]
+        (run_copy / "recipe.toml").write_text(recipe.replace(version, "0.0.1"))
+        (run_copy / "metrics.json").unlink()
+        done = cli(*toy_training, "--out", run_copy)
+        assert done.code == 2
+        assert f"resolved.encoder: 'toy_plugin.py==0.0.1' there, 'toy_plugin.py=={version}' now" in done.err
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda content: {**content, "test": ROW[::-1]},
+            lambda content: {**content, "names": content["names"][::-1]},
+            lambda content: {**content, "train": [["glad day", "gloom"], *ROW[1:]]},
+        ],
+        ids=["order", "names", "labels"],
+    )
+    def test_changed_data_are_refused(self, cli, toy_training, odd, tmp_path, change):
         data, out = tmp_path / "data.json", tmp_path / "run"
         arguments = (*toy_training, "--plugin", odd, "--dataset", "table", "--set", f"dataset.path={data}")
         content = {"names": ["joy", "gloom"], "train": ROW, "validation": ROW, "test": ROW}
@@ -152,7 +170,7 @@ class TestAgain:
         assert cli(*arguments, "--out", out).code == 0
         assert "nothing was done" in cli(*(a for a in arguments if a != "--quiet"), "--out", out).err
         before = files_of(out)
-        data.write_text(json.dumps({**content, "test": ROW[::-1]}))
+        data.write_text(json.dumps(change(content)))
         done = cli(*arguments, "--out", out)
         assert done.code == 2
         assert "the data have changed since this run was started (sha256:" in done.err

@@ -46,18 +46,30 @@ def test_compiled_code_is_not_waited_for(tmp_path, where, number, status):
 
 def train_command(out):
     options = {
-        "dataset.rows": 3000,
+        "dataset.rows": 2400,
         "trainer.precision": "no",
         "trainer.epochs": 3,
         "trainer.batch_size": 8,
         "trainer.accumulate": 3,
         "trainer.ema_decay": 0.99,
-        "trainer.checkpoint_every": 25,
+        "trainer.checkpoint_every": 15,
         "task.sampling": "balanced",
         "task.dropout": 0.3,
     }
     chosen = [word for name, value in options.items() for word in ("--set", f"{name}={value}")]
     return [sys.executable, "-m", "pegboard", "train", *TOYS, "--tokenizer", "space", *chosen, "--out", str(out)]
+
+
+def wait_for_the_training(out, running):
+    """Until this process has said in the log that it starts or goes on."""
+
+    def begun():
+        log = out / "log.jsonl"
+        return log.read_text().count('"started"') + log.read_text().count('"resumed"') if log.is_file() else 0
+
+    before = begun()
+    while begun() == before and running.poll() is None:
+        time.sleep(0.01)
 
 
 @pytest.mark.torture
@@ -69,19 +81,24 @@ def test_killed_thirty_times(tmp_path):
     start = time.monotonic()
     subprocess.run(train_command(tmp_path / "plain"), check=True, **quiet)
     whole = time.monotonic() - start
+    trained = json.loads((tmp_path / "plain" / "metrics.json").read_text())["train"]["seconds"]
     expected = digest(tmp_path / "plain")
     assert digest(tmp_path / "first") == expected
     generator, out = random.Random(5), tmp_path / "run"
     kills, with_state, finished = 0, 0, 0
-    while kills < 30 or finished < 3:
+    while kills < 30 or not finished:
         running = subprocess.Popen(train_command(out), **quiet)
+        if kills % 3:  # else at any time, which mostly is before the training or after it
+            wait_for_the_training(out, running)
+        most = whole if kills % 3 == 0 else 0.9 * trained
         try:
-            _, said = running.communicate(timeout=whole * generator.uniform(0.2, 1.0) if kills < 30 else None)
+            _, said = running.communicate(timeout=most * generator.random() if kills < 30 else None)
         except subprocess.TimeoutExpired:
             running.kill()
             running.communicate()
             kills += 1
             with_state += any(out.glob("checkpoints/step-*"))
+            print(f"kill {kills}, {with_state} after a checkpoint", flush=True)
             continue
         assert running.returncode == 0, said
         assert "damaged" not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -273,3 +274,15 @@ def test_dropout_does_not_depend_on_what_was_drawn_before(tiny: Any, tmp_path: A
         torch.rand(number)
         digests.append(tiny.digest(tiny.fit(tiny.Run(tmp_path / str(number)), model=model, checkpoint_every=0)[0]))
     assert digests[0] == digests[1]
+
+
+def test_an_operation_without_a_deterministic_form_is_told(run: Any, tiny: Any) -> None:
+    """On a processor torch has one for every operation, so its warning is made up."""
+    shown = warnings.showwarning
+    text = "scatter does not have a deterministic implementation, but you set 'warn_only=True'"
+    run.on_advance = lambda: warnings.warn(text, stacklevel=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        tiny.fit(run, epochs=1)
+    assert run.console.warnings == ["scatter gives other bits each time on this device, and so will the training"]
+    assert warnings.showwarning is shown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +18,14 @@ from torch import Tensor, nn
 
 from pegboard_accelerate.precision import resolve_precision
 
-__all__ = ["prepared_accelerator", "surroundings", "torch_settings", "unwrapped_afterwards", "uses_all_parameters"]
+__all__ = [
+    "chance_is_told",
+    "prepared_accelerator",
+    "surroundings",
+    "torch_settings",
+    "unwrapped_afterwards",
+    "uses_all_parameters",
+]
 
 
 @contextmanager
@@ -120,6 +128,29 @@ def torch_settings(threads: int | None, deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[1], warn_only=before[2])
         determinism.fill_uninitialized_memory = before[3]
         torch.backends.cudnn.benchmark = before[4]
+
+
+@contextmanager
+def chance_is_told(warn: Callable[[str], None]) -> Iterator[None]:
+    """Have `warn` told once of each operation whose bits may differ the next time, since the device can't do otherwise.
+
+    torch gives a warning, which the command line would not show.
+    """
+    show, told = warnings.showwarning, set()
+
+    def tell(message: Warning | str, *others: Any, **more: Any) -> None:
+        operation, found, _ = str(message).partition(" does not have a deterministic implementation")
+        if not found:
+            show(message, *others, **more)
+        elif operation not in told:
+            told.add(operation)
+            warn(f"{operation} gives other bits each time on this device, and so will the training")
+
+    warnings.showwarning = tell
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from pegboard_accelerate.batches import count_steps, epoch_steps
 from pegboard_accelerate.checkpoint import Checkpoints, Generators, Tensors, generators, load_weights, weights_of
 from pegboard_accelerate.environment import (
+    chance_is_told,
     prepared_accelerator,
     torch_settings,
     unwrapped_afterwards,
@@ -79,6 +80,7 @@ class AccelerateTrainer(Trainer):
         with ExitStack() as stack:
             accelerator = stack.enter_context(prepared_accelerator(options.precision, model))
             stack.enter_context(torch_settings(options.threads, options.deterministic))
+            stack.enter_context(chance_is_told(run.console.warn if run.is_main else lambda _: None))
             stack.enter_context(frozen_parts(model, options.freeze))
             stack.enter_context(recomputing(model, options.gradient_checkpointing))
             stack.enter_context(unwrapped_afterwards(model))
