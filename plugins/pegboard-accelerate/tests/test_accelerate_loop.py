@@ -286,3 +286,13 @@ def test_an_operation_without_a_deterministic_form_is_told(run: Any, tiny: Any) 
         tiny.fit(run, epochs=1)
     assert run.console.warnings == ["scatter gives other bits each time on this device, and so will the training"]
     assert warnings.showwarning is shown
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED", "MEGATRON_LM"])
+def test_a_launch_that_splits_the_model_is_refused(
+    run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """As `accelerate launch` passes on a configuration, also where there is no GPU."""
+    monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
+    with pytest.raises(UsageError, match=rf"does not train with {kind}\n.*--multi_gpu"):
+        tiny.fit(run)

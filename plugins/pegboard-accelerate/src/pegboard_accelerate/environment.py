@@ -40,6 +40,9 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
         UsageError: launched in a way that splits the model itself (DeepSpeed, FSDP and the like), or as several
             processes that don't find each other.
     """
+    for kind in ("DEEPSPEED", "FSDP", "MEGATRON_LM"):  # on processors Accelerate would pass over them without a word
+        if str_to_bool(os.environ.get(f"ACCELERATE_USE_{kind}", "0")):
+            raise _refusal(kind)
     resolved = resolve_precision(precision, _joined().device, model)
     singletons = (AcceleratorState._shared_state, GradientState._shared_state)
     aside = [dict(shared) for shared in singletons]
@@ -54,16 +57,20 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
         )
         kind = accelerator.distributed_type.value
         if kind != "NO" and not kind.startswith("MULTI_"):
-            raise UsageError(
-                f"the trainer accelerate does not train with {kind}",
-                hint="launch with `accelerate launch --multi_gpu` or `torchrun`; if memory is short, bf16, "
-                "trainer.gradient_checkpointing and a smaller trainer.batch_size with trainer.accumulate help",
-            )
+            raise _refusal(kind)
         yield accelerator
     finally:
         for shared, before in zip(singletons, aside, strict=True):
             shared.clear()
             shared.update(before)
+
+
+def _refusal(kind: str) -> UsageError:
+    return UsageError(
+        f"the trainer accelerate does not train with {kind}",
+        hint="launch with `accelerate launch --multi_gpu` or `torchrun`; if memory is short, bf16, "
+        "trainer.gradient_checkpointing and a smaller trainer.batch_size with trainer.accumulate help",
+    )
 
 
 def _joined() -> PartialState:
