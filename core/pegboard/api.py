@@ -11,6 +11,7 @@ from pegboard.console import Console
 from pegboard.errors import ArtifactError, PegboardWarning
 from pegboard.plugins.loading import Component
 from pegboard.plugins.registry import Registry
+from pegboard.threads import settle_threads
 
 if TYPE_CHECKING:
     import datasets
@@ -69,6 +70,7 @@ def train(
     from pegboard.run import run_recipe
     from pegboard.tracking import trackers_asked_for
 
+    settle_threads()
     asked = trackers_asked_for(track)
     choices = {"dataset": dataset, "tokenizer": tokenizer, "encoder": encoder, "trainer": trainer}
     document = document_of(
@@ -125,6 +127,7 @@ def load_with(
     from pegboard.classifier import Classifier
     from pegboard.run import Run
 
+    settle_threads()
     if not folder.is_dir():
         raise ArtifactError("no such folder", where=str(folder))
     is_model = any((folder / name).is_file() for name in ("config.json", "model.safetensors", "manifest.json"))

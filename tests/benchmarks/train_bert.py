@@ -53,8 +53,10 @@ def main() -> None:
                     "program": "pegboard",
                     "options": {"trainer_precision": "no"},
                 }
-            passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # as the command line sets it
-            environments = {name: passive for name in programs if options.passive or name != "Trainer"}
+            passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # as Pegboard sets it
+            environments = dict.fromkeys(programs, passive)
+            if not options.passive:
+                environments["Trainer"] = {"OMP_WAIT_POLICY": None}
             runs.append(train_in_turns(__file__, programs, environments))
             print(f"seed {seed} done", file=sys.stderr, flush=True)
         print(f"{options.rows} rows, {options.epochs} epochs, batches of {options.batch_size}, seeds: {options.seeds}")
@@ -78,7 +80,7 @@ def by_pegboard(settings: dict[str, Any], turns: Turns) -> float:
         trainer_epochs=settings["epochs"],
         trainer_batch_size=settings["batch_size"],
         trainer_learning_rate=settings["learning_rate"],
-        trainer_threads=settings.get("threads"),
+        trainer_restore_best=False,  # as Trainer ends with the last weights
     )
 
 

@@ -76,51 +76,68 @@ class Trained:
         return self.rows / self.seconds
 
 
-def train_in_turns(
-    script: str, programs: dict[str, dict[str, Any]], environments: dict[str, dict[str, str]] | None = None
-) -> dict[str, Trained]:
-    """Run `script --worker JSON` for each program, in turns, to the end; gives what each did, by name."""
-    workers = {}
-    for name, settings in programs.items():
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        environment |= (environments or {}).get(name, {})
+class Worker:
+    """The driver's side of one program.
+
+    Args:
+        script: is run as `script --worker JSON`.
+        name: for messages.
+        settings: what the program is told; `folder` takes its log.
+        environment: more variables for it; `None` as a value takes one away.
+    """
+
+    def __init__(self, script: str, name: str, settings: dict[str, Any], environment: dict[str, str | None]) -> None:
+        variables = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **environment}
         command = [sys.executable, script, "--worker", json.dumps(settings)]
-        # What it writes beside its answers is kept for the case that it fails.
-        log = Path(settings["folder"]) / f"{name.replace(' ', '-')}-{settings['seed']}.log"
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment, text=True
+        self.name, self.trained = name, Trained()
+        self._log = Path(settings["folder"]) / f"{name}-{settings['seed']}.log"
+        with self._log.open("w") as stderr:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={variable: value for variable, value in variables.items() if value is not None},
+                text=True,
             )
-        workers[name] = (process, log)
-    done = {name: Trained() for name in programs}
+
+    def answer(self) -> tuple[int, float]:
+        """Wait until it has done its slice; gives rows and seconds."""
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} failed:\n{self._log.read_text()[-3000:]}")
+        answer = json.loads(line)
+        self.trained.rows += answer["rows"]
+        self.trained.seconds += answer["seconds"]
+        self.trained.results = answer.get("results", {})
+        return answer["rows"], answer["seconds"]
+
+    def go_on(self) -> tuple[int, float]:
+        """Let it do a slice."""
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return self.answer()
+
+    def end(self) -> None:
+        """It is not needed any more."""
+        self._process.kill()
+        self._process.wait()
+
+
+def train_in_turns(
+    script: str, programs: dict[str, dict[str, Any]], environments: dict[str, dict[str, str | None]]
+) -> dict[str, Trained]:
+    """Run each program in turns with the others, to the end; gives what each did, by name."""
+    workers = [Worker(script, name, settings, environments.get(name, {})) for name, settings in programs.items()]
     try:
-        for name in programs:
-            _answer(name, workers, done)  # each is ready to begin
-        waiting = list(programs)
-        while waiting:
-            name = min(waiting, key=lambda name: done[name].rows)
-            process, _ = workers[name]
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            _answer(name, workers, done)
-            if done[name].results:
-                waiting.remove(name)
+        for worker in workers:
+            worker.answer()  # each is ready to begin
+        while waiting := [worker for worker in workers if not worker.trained.results]:
+            min(waiting, key=lambda worker: worker.trained.rows).go_on()
     finally:
-        for process, _ in workers.values():
-            process.kill()
-            process.wait()
-    return done
-
-
-def _answer(name: str, workers: dict[str, Any], done: dict[str, Trained]) -> None:
-    process, log = workers[name]
-    line = process.stdout.readline()
-    if not line:
-        raise SystemExit(f"{name} failed:\n{log.read_text()[-3000:]}")
-    answer = json.loads(line)
-    done[name].rows += answer["rows"]
-    done[name].seconds += answer["seconds"]
-    done[name].results = answer.get("results", {})
+        for worker in workers:
+            worker.end()
+    return {worker.name: worker.trained for worker in workers}
 
 
 def report(seeds: list[dict[str, Trained]], base: str) -> None:

@@ -13,6 +13,7 @@ import click
 from pegboard.cli.lazy import LazyGroup
 from pegboard.cli.signals import ending_in_time
 from pegboard.errors import PegboardError, PegboardWarning
+from pegboard.threads import settle_threads
 from pegboard.version import __version__
 
 __all__ = ["cli", "main"]
@@ -56,8 +57,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     0 done; 1 the work failed; 2 bad usage, recipe or data; 3 a component is missing or broken; 130 interrupted;
     143 terminated.
     """
-    # Set before torch loads: waiting threads that spin slow every neighbour on the same cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle_threads()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end the work at its last line

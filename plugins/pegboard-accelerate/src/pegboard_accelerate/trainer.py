@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, one_of
 from torch import Tensor, nn
 
+from pegboard_accelerate.allocation import memory_kept
 from pegboard_accelerate.batches import count_steps, epoch_steps
 from pegboard_accelerate.checkpoint import Checkpoints, Generators, Tensors, generators, load_weights, weights_of
 from pegboard_accelerate.environment import (
@@ -81,6 +82,7 @@ class AccelerateTrainer(Trainer):
             accelerator = stack.enter_context(prepared_accelerator(options.precision, model))
             stack.enter_context(torch_settings(options.threads, options.deterministic))
             stack.enter_context(chance_is_told(run.console.warn if run.is_main else lambda _: None))
+            stack.enter_context(memory_kept(accelerator.device))
             stack.enter_context(frozen_parts(model, options.freeze))
             stack.enter_context(recomputing(model, options.gradient_checkpointing))
             stack.enter_context(unwrapped_afterwards(model))

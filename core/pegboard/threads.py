@@ -1,0 +1,41 @@
+"""How the threads of numerical libraries behave; what they read from the environment when they are loaded."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+
+__all__ = ["settle_threads"]
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def settle_threads(environment: MutableMapping[str, str] = os.environ, quota: Path = _QUOTA) -> None:
+    """Set what torch's threads go by, unless the user has, or torch is loaded already and would not see it.
+
+    Threads that wait for others sleep instead of spinning: where the cores are shared, a spinning thread keeps from
+    working just what it waits for. And in a container that may use fewer processors than it sees, there are no
+    more threads than that.
+
+    Args:
+        environment: the variables of the process.
+        quota: what the system says of the container's share: microseconds of processor time in a period, or `max`.
+    """
+    if "torch" in sys.modules:
+        return
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    share = _share(quota)
+    if share is not None and share < (os.cpu_count() or 1):
+        environment.setdefault("OMP_NUM_THREADS", str(share))
+
+
+def _share(quota: Path) -> int | None:
+    """Whole processors that the container may use; `None` for all."""
+    try:
+        used, period = quota.read_text(encoding="ascii").split()
+        return max(1, math.floor(int(used) / int(period)))
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, `max`, or another system
+        return None
