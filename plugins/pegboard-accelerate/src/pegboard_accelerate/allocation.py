@@ -22,8 +22,9 @@ def memory_kept(device: torch.device) -> Iterator[None]:
     """On a processor: while it is entered, freed memory stays with the process; afterwards it is given back.
 
     Each step of a training frees its gradients and intermediate results and allocates the same again. By default the
-    GNU C library maps every large tensor anew, and the kernel fills it with zeros, page by page, on one core: a third of
-    the time of a bf16 step of a small BERT. Other C libraries have no such settings, and GPUs an allocator of their own.
+    GNU C library maps every large tensor anew, and the kernel fills it with zeros, page by page, on one core: a quarter
+    of the time of a bf16 step of a small BERT. Other C libraries have no such settings, and GPUs an allocator of their
+    own.
 
     Results are the same.
     """

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from pegboard_bert.checkpoint import Checkpoint, open_checkpoint, read_json
+from pegboard_bert.dropout import with_fast_dropout
 
 if TYPE_CHECKING:
     from pegboard_bert.options import BertOptions
@@ -90,6 +91,7 @@ class BertEncoder(nn.Module):
             config = _config_of(checkpoint, options)
             _check_tokenizer(checkpoint, config, vocab)
             self.bert = _with_weights(_built(config), checkpoint)
+        with_fast_dropout(self.bert)
         self.hidden_size: int = self.bert.config.hidden_size
         self.max_length: int = self.bert.config.max_position_embeddings
 
