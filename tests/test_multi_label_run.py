@@ -1,12 +1,15 @@
 """A multi-label run from data to predictions, through the command line and from Python."""
 
 import json
+import os
+import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pegboard
 import pyarrow.parquet as pq
 import pytest
-from pegboard.console import silent
+from pegboard.console import Console, Progress, silent
 
 LISTS = """
 import random
@@ -143,6 +146,56 @@ class TestTraining:
             console=silent,
         )
         assert again.was_complete
+
+
+class Interrupting(Console):
+    """Interrupts the training after so many steps."""
+
+    def __init__(self, steps):
+        super().__init__(quiet=True)
+        self.left = steps
+
+    @contextmanager
+    def progress(self, description, total, done=0):
+        console = self
+
+        class Bar(Progress):
+            def advance(self, examples, **more):
+                if more:  # the bars of a training tell the loss
+                    console.left -= 1
+                    if console.left == 0:
+                        os.kill(os.getpid(), signal.SIGINT)
+
+        yield Bar()
+
+
+class TestTrainer:
+    """With the trainer that people use, which knows nothing of labels."""
+
+    def train(self, plugin, toy, out, console=silent, **more):
+        settings = ["task.name=multi-label", "trainer.batch_size=16", "trainer.learning_rate=0.05", "task.dropout=0.3"]
+        settings += [f"trainer.{name}={value}" for name, value in more.items()]
+        parts = {**PARTS, "trainer": "accelerate"}
+        return pegboard.train(**parts, settings=settings, out=out, plugins=[toy, plugin], console=console)
+
+    def test_interrupted_and_resumed_it_ends_with_the_same_bytes(self, plugin, toy, tmp_path):
+        pytest.importorskip("pegboard_accelerate")
+        whole = self.train(plugin, toy, tmp_path / "whole", epochs=3)
+        with pytest.raises(KeyboardInterrupt):
+            self.train(plugin, toy, tmp_path / "cut", Interrupting(17), epochs=3)
+        resumed = self.train(plugin, toy, tmp_path / "cut", epochs=3)
+        one, two = ((run.folder / "model" / "model.safetensors").read_bytes() for run in (whole, resumed))
+        assert one == two
+        assert resumed.metrics["test"] == whole.metrics["test"]
+
+    @pytest.mark.parametrize("figure", ["hamming_loss", "micro_f1", "mean_average_precision"])
+    def test_early_stopping_by_any_figure(self, plugin, toy, tmp_path, figure):
+        pytest.importorskip("pegboard_accelerate")
+        run = self.train(plugin, toy, tmp_path / "run", epochs=12, patience=1, min_delta=0.02, monitor=figure)
+        history = [epoch[f"validation_{figure}"] for epoch in run.metrics["train"]["history"]]
+        assert len(history) < 12
+        better = min if figure == "hamming_loss" else max
+        assert run.metrics["validation"][figure] == pytest.approx(better(history), abs=0.021)
 
 
 class TestEvaluating:

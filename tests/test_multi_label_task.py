@@ -120,14 +120,16 @@ class TestClassWeights:
 
     @pytest.mark.parametrize("weight", [0, -1, "much", True])
     def test_a_weight_is_a_number_above_0(self, weight):
-        with pytest.raises(RecipeError, match=r"task\.class_weights"):
+        with pytest.raises(RecipeError, match=r"task\.class_weights\.a: should be a number greater than 0"):
             one_label(class_weights={"a": weight})
 
 
 class TestOptions:
     def test_balanced_sampling_is_refused(self):
-        with pytest.raises(RecipeError, match=r"task\.sampling.*should be 'all'"):
+        with pytest.raises(RecipeError, match=r"task\.sampling: rows with several labels[\s\S]*class_weights=balanced"):
             task(sampling="balanced")
+        with pytest.raises(RecipeError, match=r"task\.sampling.*should be 'all', not 'some'"):
+            task(sampling="some")
 
     @pytest.mark.parametrize("threshold", [0, 1, -0.5, "best"])
     def test_threshold_lies_between_0_and_1(self, threshold):

@@ -638,6 +638,10 @@ class TestSchema:
             {"encoder": "mean", "task": "classify", "seed": 3},
             {"encoder": {"name": "one:nested", "part": {"depth": 3}, "parts": [{"depth": 1}]}},
             {"dataset": {"name": "data.csv", "text_column": "body"}},
+            {"task": "multi-label"},
+            {"task": {"class_weights": {"a label": 2}}},
+            {"task": {"name": "multi-label", "threshold": "tuned", "class_weights": {"b": 0.5}}},
+            resolved("task.name=multi-label", "task.class_weights.b=2").document(),
         ]
         bad = [
             {"seed": -1},
@@ -647,6 +651,10 @@ class TestSchema:
             {"encoder": {"name": "nested", "part": {"deep": 3}}},
             {"encoder": {"name": "no-such"}},
             {"task": {"dropout": 1}},
+            {"task": {"threshold": 0.3}},
+            {"task": {"name": "multi-label", "threshold": 1.5}},
+            {"task": {"name": "multi-label", "sampling": "balanced"}},
+            {"task": {"name": "multi-label", "class_weights": {"b": 0}}},
         ]
         assert [validator.is_valid(document) for document in good] == [True] * len(good)
         assert [validator.is_valid(document) for document in bad] == [False] * len(bad)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pegboard.errors import RecipeError, one_of
 from pegboard.options import Options
@@ -27,6 +28,16 @@ class TaskOptions(Options):
     window_pooling: Literal["mean", "max"] = "mean"
     """what the predictions for the windows of a long text become, where tokenizer.long_texts=windows: the mean of their
     probabilities, or for each label the largest"""
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _weights_are_positive(cls, value: Any) -> Any:
+        for label, weight in value.items() if isinstance(value, dict) else ():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+                raise RecipeError(
+                    f"should be a number greater than 0, not {weight!r}", where=f"task.class_weights.{label}"
+                )
+        return value
 
 
 class ClassifyOptions(TaskOptions):
@@ -76,6 +87,17 @@ class MultiLabelOptions(TaskOptions):
     threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["tuned"] = 0.5
     """the probability from which on a text has a label; tuned: after training, the one threshold for all labels at
     which the micro F1 of validation is best"""
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _not_balanced(cls, value: Any) -> Any:
+        if value == "balanced":
+            raise RecipeError(
+                "rows with several labels can't be drawn so that each label comes equally often",
+                where="task.sampling",
+                hint="--set task.class_weights=balanced takes the place of that",
+            )
+        return value
 
 
 TASKS: dict[str, type[TaskOptions]] = {schema.task: schema for schema in (ClassifyOptions, MultiLabelOptions)}
