@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +23,7 @@ THAWING: dict[str, Any] = {
     **EVEN,
     "options": {**EVEN["options"], "unfreeze_every": 1, "ema_decay": 0.9, "layer_decay": 0.5, "max_minutes": 60.0},
 }
+TABLE: dict[str, Any] = {**UNEVEN, "table": True}
 RANDOM: dict[str, Any] = {**EVEN, "dropout": 0.4}
 
 
@@ -62,17 +64,21 @@ def together(folder: Path) -> tuple[list[Any], str]:
         {"folder": "again", **RANDOM},
         {"folder": "thawing", **THAWING},
         {"folder": "stopped", **RANDOM, "stop_after": 3},
+        {"folder": "table", **TABLE},
     ]
     return launch(folder, trainings, processes=2)
 
 
-@pytest.mark.parametrize(("number", "training"), [(0, EVEN), (1, UNEVEN), (5, THAWING)])
+@pytest.mark.parametrize(("number", "training"), [(0, EVEN), (1, UNEVEN), (5, THAWING), (7, TABLE)])
 def test_two_processes_train_as_one_does(
     together: Any, number: int, training: dict[str, Any], run: Any, tiny: Any
 ) -> None:
     results, _ = together
     two = results[0][number]
-    _, one = tiny.fit(run, dropout=0.0, data=data_of(training, tiny), **training["options"])
+    torch.manual_seed(run.seed)
+    model = tiny.Sums(0.0)
+    model.embedding.sparse = bool(training.get("table"))
+    _, one = tiny.fit(run, model=model, data=data_of(training, tiny), **training["options"])
     assert (two["processes"], two["steps"]) == (2, one["steps"])
     for mine, other in zip(two["log"], run.logged("step"), strict=True):
         assert mine == pytest.approx({**other, "event": mine["event"]}, abs=1e-4)

@@ -1,8 +1,9 @@
 """Trains the tiny network as one of several processes or alone: `train_tiny.py FOLDER`.
 
 `FOLDER/trainings.json` is a list of trainings, done one after the other: `folder`, `options` for the trainer, and
-maybe `rows`, `validation`, `dropout`, `unused` (parameters that no loss depends on), `stop_after` (steps after which
-the last process gets a SIGTERM) and `slow` (of which split which batch takes minutes, in which a SIGTERM comes).
+maybe `rows`, `validation`, `dropout`, `unused` (parameters that no loss depends on), `table` (sparse gradients),
+`stop_after` (steps after which the last process gets a SIGTERM) and `slow` (of which split which batch takes minutes, in
+which a SIGTERM comes).
 Each process writes `FOLDER/results-<rank>.json`.
 """
 
@@ -44,6 +45,7 @@ def train(base: Path, training: dict[str, Any]) -> dict[str, Any]:
     model = Sums(training.get("dropout", 0.0))
     if training.get("unused"):
         model.unused = torch.nn.Linear(2, 2)
+    model.embedding.sparse = bool(training.get("table"))
     steps: list[None] = []
 
     def on_advance() -> None:

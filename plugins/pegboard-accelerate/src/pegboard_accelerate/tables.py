@@ -51,7 +51,7 @@ class AdamWAndTables(torch.optim.AdamW):
 
 def _descend(table: Tensor, gradient: Tensor, squares: Tensor, rate: float, texts: Tensor | float) -> None:
     gradient = (gradient if gradient.is_sparse else gradient.to_sparse(1)).coalesce()
-    rows, change = gradient.indices()[0], gradient.values() * texts
-    sums = squares[rows] + change.float().square().sum(1)
+    rows, change = gradient.indices()[0], gradient.values()
+    sums = squares[rows] + (torch.linalg.vector_norm(change, dim=1, dtype=squares.dtype) * texts).square()
     squares[rows] = sums
-    table.index_add_(0, rows, change.mul_((-rate / (1 + sums.sqrt())).to(change.dtype).unsqueeze(1)))
+    table.index_add_(0, rows, change.mul_((-rate * texts / (1 + sums.sqrt())).to(change.dtype).unsqueeze(1)))

@@ -18,9 +18,9 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
         # Float32 because nothing but the head is multiplied. A checkpoint each epoch would take longer than the epoch.
         suggests={
             "trainer.epochs": 5,
-            "trainer.batch_size": 128,
-            "trainer.learning_rate": 3e-2,
-            "trainer.table_learning_rate": 3.0,
+            "trainer.batch_size": 256,
+            "trainer.learning_rate": 6e-2,
+            "trainer.table_learning_rate": 6.0,
             "trainer.weight_decay": 0.0,
             "trainer.warmup_share": 0.0,
             "trainer.max_grad_norm": 0.0,
