@@ -2,8 +2,8 @@
 
 `FOLDER/trainings.json` is a list of trainings, done one after the other: `folder`, `options` for the trainer, and
 maybe `rows`, `validation`, `dropout`, `unused` (parameters that no loss depends on), `table` (sparse gradients),
-`stop_after` (steps after which the last process gets a SIGTERM) and `slow` (of which split which batch takes minutes, in
-which a SIGTERM comes).
+`stop_after` (steps after which the last process gets a SIGTERM) and `slow` (of which split which batch takes minutes,
+in which a SIGTERM comes).
 Each process writes `FOLDER/results-<rank>.json`.
 """
 
