@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pegboard.pipeline.context import RunContext
     from pegboard.run import Run
     from pegboard.specs import ComponentSpec, SameAs
+    from pegboard.text.ahead import read_ahead
     from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
     from pegboard.text.merging import merge_frequent_pairs
     from pegboard.text.pieces import PieceTokenizer
@@ -74,6 +75,7 @@ _HOMES = {
     "pegboard.pipeline.context": ("RunContext",),
     "pegboard.run": ("Run",),
     "pegboard.specs": ("ComponentSpec", "SameAs"),
+    "pegboard.text.ahead": ("read_ahead",),
     "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
     "pegboard.text.merging": ("merge_frequent_pairs",),
     "pegboard.text.pieces": ("PieceTokenizer",),
@@ -131,6 +133,7 @@ __all__ = [
     "merge_frequent_pairs",
     "most_frequent",
     "one_of",
+    "read_ahead",
     "read_backend",
     "read_json",
     "read_tensors",

@@ -101,12 +101,20 @@ def _imported(files: list[Path]) -> Iterator[str]:
 @lru_cache(maxsize=1000)
 def _imports_of(source: bytes) -> frozenset[str]:
     try:
-        nodes = list(ast.walk(ast.parse(source)))
+        nodes = list(_statements(ast.parse(source)))
     except SyntaxError:  # a file that is no part of what runs
         return frozenset()
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     return frozenset(module.partition(".")[0] for module in modules)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every statement, however deep; what is within expressions, which are most of a tree, is no import."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(tree, field, ()) if not isinstance(tree, ast.expr) else ():
+            yield node
+            yield from _statements(node)
 
 
 def _version(package: str) -> str:

@@ -12,7 +12,7 @@ import datasets
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pegboard import DataError
+from pegboard import DataError, read_ahead
 
 from pegboard_data.rows import Batch, LabelNumbers
 from pegboard_data.tables import features_of, label_lists
@@ -35,7 +35,7 @@ def write_split(
     Returns:
         How many rows there are, the labels' numbers, and whether rows have lists of labels.
     """
-    remaining = iter(batches)
+    remaining = read_ahead(batches)
     first = next(remaining, None)
     numbers = LabelNumbers()
     if first is None:
