@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pegboard.console import silent
 from pegboard.pipeline.predict import predict_outputs
 from pegboard.tasks.classify import ClassificationData, EncodedSplit, probabilities
-from pegboard.tasks.network import ClassifierNetwork
+from pegboard.tasks.network import ClassifierNetwork, MultiLabelNetwork
 from pegboard.tasks.windows import WindowedSplit, Windows, pooled_logits, windows_of
 from torch import nn
 
@@ -136,6 +136,34 @@ def test_probabilities_of_single_labels_are_pooled_as_they_are():
         pooled = pooled_logits(logits, np.array([0, 2]), pooling, multi_label=True)
         assert 1 / (1 + np.exp(-pooled[0].astype(np.float64))) == pytest.approx(expected, rel=1e-5)
         assert (pooled[1] == logits[2]).all()  # to the bit
+
+
+def test_probabilities_of_several_labels_are_pooled_each_by_itself():
+    logits = np.array([[3.0, -1.0], [-2.0, -4.0], [0.5, 0.25], [800.0, -800.0], [800.0, 800.0]], np.float32)
+    firsts = np.array([0, 2, 3])
+    with np.errstate(over="ignore"):
+        chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    expected = {"mean": [chances[:2].mean(0), chances[2], chances[3:].mean(0)]}
+    expected["max"] = [chances[:2].max(0), chances[2], chances[3:].max(0)]
+    for pooling, wanted in expected.items():
+        pooled = pooled_logits(logits, firsts, pooling, multi_label=True).astype(np.float64)
+        assert 1 / (1 + np.exp(-pooled)) == pytest.approx(np.array(wanted), rel=1e-5)
+        assert (pooled[1] == logits[2]).all()
+
+
+def test_a_text_with_several_labels_counts_once():
+    labels = np.array([[True, False], [True, True]])
+    split = split_of([[1, 2, 3, 4, 5, 6], [7, 8]], labels, max_length=2, step=2)
+    network = MultiLabelNetwork(Bag(), 2).eval()
+    batch = split.collate(np.arange(4))
+    assert batch["labels"].tolist() == [[True, False]] * 3 + [[True, True]]
+    with torch.inference_mode():
+        whole = network(**batch)
+        alone = [float(network(**split.collate(np.array([row]))).loss_sum) for row in range(4)]
+    assert float(whole.loss_weight) == pytest.approx(4)  # two decisions for each of two texts
+    weights = [float(weight) for weight in batch["weights"]]
+    assert weights == pytest.approx([1 / 3] * 3 + [1])
+    assert float(whole.loss_sum) == pytest.approx(sum(alone), rel=1e-5)
 
 
 LABELS = ("sour", "sweet")
