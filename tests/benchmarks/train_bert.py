@@ -28,7 +28,7 @@ MAX_LENGTH = 128
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data" / "emotion")
-    parser.add_argument("--rows", type=int, default=1600, help="training rows; the test split is always whole")
+    parser.add_argument("--rows", type=int, default=1200, help="training rows; the test split is always whole")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-4)

@@ -26,7 +26,7 @@ from turns import Turns, report, subset, train_in_turns, train_pegboard
 REPOSITORY = Path(__file__).resolve().parents[2]
 MAX_LENGTH = 128
 RATES = {"rnn": 2e-3, "bert": 5e-4}
-ROWS = {"rnn": 8000, "bert": 4000}
+ROWS = {"rnn": 6000, "bert": 3000}
 WARMUP = 0.06
 
 
