@@ -159,6 +159,14 @@ class TestConverted:
         torch.testing.assert_close(result[:, 1], linear.bias[1].expand(3), atol=1e-6, rtol=0)
 
     @needs_int8
+    def test_int8_does_not_depend_on_neighbours(self):
+        converted = in_precision(network(), "int8")
+        ids, mask = batch(6)
+        with torch.inference_mode():
+            alone = torch.cat([converted(ids[i : i + 1], mask[i : i + 1]).outputs for i in range(6)])
+        torch.testing.assert_close(outputs(converted, 6), alone, atol=1e-5, rtol=0)
+
+    @needs_int8
     @pytest.mark.parametrize(
         "inputs", [torch.zeros(2, 5, 8), torch.full((1, 8), 7.0), -torch.rand(3, 8), 1e6 * torch.randn(64, 8)]
     )

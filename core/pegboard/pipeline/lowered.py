@@ -12,6 +12,9 @@ from pegboard.errors import UsageError
 
 __all__ = ["InBf16", "Int8Linear", "lowered"]
 
+_LEAST_SCALE = 1e-12
+"""Where all values are zeros, none must be divided by zero."""
+
 
 def lowered(network: nn.Module, precision: str) -> nn.Module:
     """A copy of a classifier's network in `bf16` or `int8`, in evaluation mode; see `pegboard.precision`.
@@ -44,9 +47,9 @@ class InBf16(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """A linear layer that multiplies 8-bit integers: weights with one scale an output, inputs with one a batch.
+    """A linear layer that multiplies 8-bit integers: weights with one scale an output, inputs with one a position.
 
-    The scale of the inputs is that of their least and greatest value, so that a result depends a little on its batch.
+    So a result does not depend on what else is in the batch.
 
     Args:
         linear: the layer in float32.
@@ -55,7 +58,7 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach()
-        self._scales = (weight.abs().amax(dim=1) / 127).clamp(min=1e-12)
+        self._scales = (weight.abs().amax(dim=1) / 127).clamp(min=_LEAST_SCALE)
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
         rounded = (weight / self._scales[:, None]).round().to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(rounded, None)
@@ -63,16 +66,14 @@ class Int8Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Float32 [..., outputs] for float32 [..., inputs]."""
-        least, greatest = (float(value) for value in inputs.aminmax())
-        least, greatest = min(least, 0.0), max(greatest, 0.0)
-        step = max((greatest - least) / 253, 1e-12)  # one step is left free at each end, for what rounding adds
-        zero = round(-least / step) + 1
-        # Half a step more, since the cast to integers cuts off.
-        rounded = torch.add(torch.tensor(zero + 0.5), inputs, alpha=1 / step).to(torch.uint8)
-        weight = (self._packed, self._scales, self._zeros, self._bias)
+        largest = torch.maximum(inputs.amax(dim=-1, keepdim=True), inputs.amin(dim=-1, keepdim=True).neg_())
+        scales = largest.div_(126).clamp_(min=_LEAST_SCALE)
+        # -126 to 126 become 2 to 254; half a step more, since the cast to integers cuts off.
+        rounded = inputs.mul(scales.reciprocal()).add_(128.5).to(torch.uint8)
+        weight = (self._packed, self._scales, self._zeros, None)
         to_float32: tuple[Any, ...] = (1.0, 0, torch.float32, "none", [], "")
-        result: Tensor = torch.ops.onednn.qlinear_pointwise(rounded, step, zero, *weight, *to_float32)
-        return result
+        outputs: Tensor = torch.ops.onednn.qlinear_pointwise(rounded, 1.0, 128, *weight, *to_float32).mul_(scales)
+        return outputs if self._bias is None else outputs.add_(self._bias)
 
 
 def _in_int8(network: nn.Module) -> nn.Module:

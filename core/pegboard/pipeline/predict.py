@@ -22,7 +22,7 @@ BLOCK = 16_384
 """Texts that are sorted by length together: enough for hardly any padding."""
 _BLOCK_CHARACTERS = 2**24
 """Characters after which a block ends early, so that memory stays flat for long texts, too."""
-_CPU_TOKENS = 2_048
+_CPU_TOKENS = 1_024
 """Padded tokens of a batch on a processor: its intermediate results should stay near the cache."""
 _GPU_TOKENS = 32_768
 
