@@ -140,7 +140,7 @@ def components(kind: str | None = None, *, plugins: Iterable[str] = ()) -> list[
 
     Example:
         >>> [component.name for component in pegboard.components("tokenizer")]
-        ['bpe', 'char', 'pretrained', 'unigram', 'word', 'wordpiece']
+        ['bpe', 'char', 'chargram', 'pretrained', 'unigram', 'word', 'wordpiece']
     """
     registry = open_registry(plugins)
     return registry.of_kind(kind) if kind else registry.components

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pegboard.testing import EncoderConformance
+from pegboard.testing import EncoderConformance, TokenizerConformance
 
 
 class TestDefaults(EncoderConformance):
@@ -19,3 +19,7 @@ class TestTokensOnly(EncoderConformance):
 class TestLongNgramsInFewBuckets(EncoderConformance):
     component = "bow"
     options: ClassVar[dict[str, Any]] = {"ngrams": 5, "hidden_size": 8, "buckets": 50, "ngram_weight": 1.0}
+
+
+class TestChargram(TokenizerConformance):
+    component = "chargram"

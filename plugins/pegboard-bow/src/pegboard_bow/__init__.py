@@ -29,3 +29,15 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
             "task.dropout": 0.0,
         },
     )
+
+
+@hookimpl
+def pegboard_tokenizers() -> Iterable[ComponentSpec]:
+    """The tokenizer `chargram`."""
+    yield ComponentSpec(
+        name="chargram",
+        factory="pegboard_bow.tokenizer:ChargramTokenizer",
+        options="pegboard_bow.options:ChargramOptions",
+        summary="words and their character n-grams, for the encoder bow: misspelt and unseen words say something",
+        suggests={"encoder.ngrams": 1},  # what stands beside an n-gram is another of the same word
+    )

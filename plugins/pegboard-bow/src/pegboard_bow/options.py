@@ -1,11 +1,11 @@
-"""Options of the bag of n-grams."""
+"""Options of the bag of n-grams, and of the tokenizer that goes with it."""
 
 from __future__ import annotations
 
-from pegboard import Options
-from pydantic import Field
+from pegboard import SPECIAL_TOKENS, Options, TokenizerOptions
+from pydantic import Field, model_validator
 
-__all__ = ["BowOptions"]
+__all__ = ["BowOptions", "ChargramOptions"]
 
 
 class BowOptions(Options):
@@ -20,3 +20,22 @@ class BowOptions(Options):
     ngram_weight: float = Field(0.3, gt=0, le=1)
     """what the vector of an n-gram of two and more counts beside that of a token: the smaller it is, the more slowly
     n-grams learn; 1 = as in fastText"""
+
+
+class ChargramOptions(TokenizerOptions):
+    """What the tokenizer `chargram` can be told."""
+
+    vocab_size: int = Field(100_000, ge=len(SPECIAL_TOKENS) + 1)
+    """the most entries of the vocabulary, words, n-grams and special tokens together"""
+    max_length: int = Field(2048, ge=3)
+    """the most tokens of a text; a word of six letters makes 19 with the options' defaults"""
+    shortest: int = Field(3, ge=1)
+    """characters of the shortest n-grams, the borders of the word counted"""
+    longest: int = Field(6, ge=1)
+    """characters of the longest n-grams"""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ChargramOptions:
+        if self.shortest > self.longest:
+            raise ValueError(f"shortest ({self.shortest}) must not be larger than longest ({self.longest})")
+        return self
