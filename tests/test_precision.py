@@ -84,6 +84,15 @@ class TestMachine:
         monkeypatch.setattr(precisions, "_multiplies_int8", lambda: False)
         assert available_precisions(CPU) == ("f32", "bf16")
 
+    def test_without_torchs_list(self, monkeypatch, tmp_path):
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+        file = tmp_path / "cpuinfo"
+        file.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n")
+        monkeypatch.setattr(precisions, "Path", lambda _: file)
+        assert available_precisions(CPU) == ("f32", "bf16")
+        file.unlink()
+        assert available_precisions(CPU) == ("f32",)
+
     @pytest.mark.parametrize(("capability", "able"), [((7, 5), ("f32",)), ((8, 0), ("f32", "bf16"))])
     def test_gpu(self, monkeypatch, capability, able):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pegboard.inspection.inspection import Inspection
     from pegboard.options import Options
     from pegboard.pipeline.context import RunContext
+    from pegboard.precision import available_precisions
     from pegboard.run import Run
     from pegboard.specs import ComponentSpec, SameAs
     from pegboard.text.ahead import read_ahead
@@ -73,6 +74,7 @@ _HOMES = {
     "pegboard.inspection.inspection": ("Inspection",),
     "pegboard.options": ("Options",),
     "pegboard.pipeline.context": ("RunContext",),
+    "pegboard.precision": ("available_precisions",),
     "pegboard.run": ("Run",),
     "pegboard.specs": ("ComponentSpec", "SameAs"),
     "pegboard.text.ahead": ("read_ahead",),
@@ -120,6 +122,7 @@ __all__ = [
     "__version__",
     "atomic_folder",
     "atomic_write",
+    "available_precisions",
     "bucketed_batches",
     "build_tokenizer",
     "compare_tokenizers",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pegboard import RecipeError
 from pegboard.options import as_document, check_options
-from pegboard_accelerate import pegboard_trainers, precision
+from pegboard_accelerate import pegboard_trainers
 from pegboard_accelerate.batches import count_steps, epoch_steps, share_of
 from pegboard_accelerate.environment import uses_all_parameters
 from pegboard_accelerate.layers import layers_of
 from pegboard_accelerate.optimizer import make_optimizer
 from pegboard_accelerate.options import AccelerateOptions
-from pegboard_accelerate.precision import has_fast_bf16, resolve_precision
+from pegboard_accelerate.precision import resolve_precision
 from pegboard_accelerate.schedule import learning_rate_factor
 from pydantic import ValidationError
 
@@ -92,14 +91,14 @@ LARGE, SMALL = torch.nn.Linear(1000, 1000), torch.nn.Linear(100, 100)
 def test_auto_precision_follows_the_processor(
     monkeypatch: pytest.MonkeyPatch, features: set[str], expected: str
 ) -> None:
-    monkeypatch.setattr(precision, "_processor_features", lambda: features)
+    monkeypatch.setattr("pegboard.precision.processor_features", lambda: features)
     assert resolve_precision("auto", CPU, LARGE) == expected
     assert resolve_precision("bf16", CPU, LARGE) == "bf16", "what is asked for is done"
     assert resolve_precision("no", CPU, LARGE) == "no"
 
 
 def test_auto_precision_follows_the_size_of_what_is_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "_processor_features", lambda: {"amx_bf16"})
+    monkeypatch.setattr("pegboard.precision.processor_features", lambda: {"amx_bf16"})
     embedding = torch.nn.Embedding(10_000, 1000)
     assert resolve_precision("auto", CPU, SMALL) == "no"
     assert resolve_precision("auto", CPU, torch.nn.Sequential(embedding, SMALL)) == "no"
@@ -112,18 +111,8 @@ def test_auto_precision_follows_the_gpu(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], fast: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert has_fast_bf16(torch.device("cuda", 0)) is fast
+    assert resolve_precision("auto", torch.device("cuda", 0), LARGE) == ("bf16" if fast else "no")
     assert resolve_precision("fp16", torch.device("cuda", 0), LARGE) == "fp16"
-
-
-def test_processor_features_without_torchs_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n")
-    monkeypatch.setattr(precision, "Path", lambda _: file)
-    assert has_fast_bf16(CPU)
-    file.unlink()
-    assert not has_fast_bf16(CPU)
 
 
 def test_fp16_on_a_processor_is_refused(run: Any, tiny: Any) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from pegboard import RecipeError
+from pegboard import RecipeError, available_precisions
 from torch import nn
 
-__all__ = ["has_fast_bf16", "resolve_precision"]
-
+__all__ = ["resolve_precision"]
 
 _ENOUGH_PARAMETERS = 1_000_000
 """Where bf16 begins to pay: measured with GRU, LSTM and BERT encoders on a processor with AVX512-BF16 and AMX, models
@@ -26,7 +23,8 @@ def resolve_precision(wanted: str, device: torch.device, model: nn.Module) -> st
         RecipeError: fp16 on a processor, where Accelerate would compute in float32 without a word.
     """
     if wanted == "auto":
-        return "bf16" if has_fast_bf16(device) and _multiplied_parameters(model) >= _ENOUGH_PARAMETERS else "no"
+        is_fast = "bf16" in available_precisions(device) and _multiplied_parameters(model) >= _ENOUGH_PARAMETERS
+        return "bf16" if is_fast else "no"
     if wanted == "fp16" and device.type == "cpu":
         raise RecipeError(
             "fp16 needs a GPU", where="trainer.precision", hint="--set trainer.precision=bf16, or auto, or no"
@@ -37,21 +35,3 @@ def resolve_precision(wanted: str, device: torch.device, model: nn.Module) -> st
 def _multiplied_parameters(model: nn.Module) -> int:
     looked_up = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)}
     return sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in looked_up)
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16: AVX512-BF16 or AMX, or CUDA from compute capability 8."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16"} & _processor_features())
-
-
-def _processor_features() -> set[str]:
-    capabilities = getattr(torch.cpu, "get_capabilities", None)  # older versions of torch lack it
-    if capabilities is not None:
-        return {name for name, present in capabilities().items() if present is True}
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return set()
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
