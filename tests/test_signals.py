@@ -136,3 +136,21 @@ def test_same_bytes_in_fresh_processes(tokenizer, tmp_path):
 
 def digest(out):
     return hashlib.sha256((out / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_signal_that_a_check_sends_itself_does_not_end_it():
+    """The property of trainers that SIGINT ends them: the process that checks goes on, however long it takes."""
+    code = """
+import sys
+from pegboard.cli import signals
+from pegboard.cli.main import main
+
+signals._PATIENCE = 0.0
+main(["plugins", "check", "loop", "--plugin", sys.argv[1], "--json"])
+"""
+    command = [sys.executable, "-c", code, str(HERE / "toy_plugin.py")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert "interrupted" not in done.stderr
+    assert done.returncode in (0, 1), done.stderr
+    assert any("interrupt" in verdict["property"] for verdict in json.loads(done.stdout))

@@ -411,11 +411,13 @@ class TrainerConformance(Conformance):
                 os.kill(os.getpid(), signal.SIGINT)
 
         data.train.watch(watch)  # type: ignore[attr-defined]
+        listening = signal.set_wakeup_fd(-1)  # the command line would end the process, which goes on after this signal
         try:
             self.fit(folder, data=data)
         except KeyboardInterrupt:
             return at, made[0]
         finally:
+            signal.set_wakeup_fd(listening, warn_on_full_buffer=False)
             data.train.watch(None)  # type: ignore[attr-defined]
         raise AssertionError("SIGINT did not end it")
 
