@@ -210,8 +210,8 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     start = time.perf_counter()
     data = load_data(dataset, registry, cut=False, labelled=False)
     texts = [split.texts for split in data.splits.values()]
-    [ids] = encode_to_files(Choice(component, options), registry, tokenizer, texts, Cache.open())
-    return lambda: open_ids(ids), time.perf_counter() - start
+    [stored] = encode_to_files(Choice(component, options), registry, tokenizer, texts, Cache.open())
+    return lambda: open_ids(stored.file), time.perf_counter() - start
 
 
 def by_datasets(name: str, file: str, folder: Path) -> tuple[Callable[[], object], float]:

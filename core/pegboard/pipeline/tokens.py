@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from pegboard.pipeline.parallel import encode_in_processes, processes_for
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
 from pegboard.tasks.windows import Windows, encoded_split
-from pegboard.text.stored import count_ids, open_ids, write_ids
+from pegboard.text.stored import open_ids, write_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,9 +30,22 @@ if TYPE_CHECKING:
     from pegboard.plugins.registry import Registry
     from pegboard.text.texts import Texts
 
-__all__ = ["encode_splits", "encode_to_files", "new_tokenizer", "prepare_tokenizer"]
+__all__ = ["IdsFile", "encode_splits", "encode_to_files", "new_tokenizer", "prepare_tokenizer"]
 
 _IDS = "input_ids.arrow"
+_COUNTS = "counts.json"
+
+
+class IdsFile(NamedTuple):
+    """Where the ids of a split are stored.
+
+    Attributes:
+        file: see `write_ids`.
+        ids: how many ids it has.
+    """
+
+    file: Path
+    ids: int
 
 
 def new_tokenizer(choice: Choice, registry: Registry) -> Tokenizer:
@@ -110,8 +124,8 @@ def encode_splits(
     """
     first, second = tee(splits)
     files = encode_to_files(choice, registry, tokenizer, (split.texts for split in first), cache, console)
-    for split, file in zip(second, files, strict=True):
-        yield encoded_split(open_ids(file), split.labels, tokenizer.pad_id, windows)
+    for split, stored in zip(second, files, strict=True):
+        yield encoded_split(open_ids(stored.file), split.labels, tokenizer.pad_id, windows)
 
 
 def encode_to_files(
@@ -121,7 +135,7 @@ def encode_to_files(
     splits: Iterable[Texts],
     cache: Cache,
     console: Console = silent,
-) -> Iterator[Path]:
+) -> Iterator[IdsFile]:
     """The files of the cache with the ids of some splits, one after another; see `encode_splits`.
 
     What is not in the cache is encoded when its turn comes.
@@ -136,11 +150,11 @@ def encode_to_files(
             key = {**_identity(choice), "files": files, "texts": texts.fingerprint()}
             what = f"{len(texts):,} texts by {choice.component.name}"
             encode = partial(_encode, choice, registry, tokenizer, saved, texts, console)
-            file = cache.folder("tokens", key, what, encode, code=code) / _IDS
-            rows, _ = count_ids(file)
+            folder = cache.folder("tokens", key, what, encode, code=code)
+            rows, ids = json.loads((folder / _COUNTS).read_text("ascii"))
             if rows != len(texts):
-                raise DataError(f"holds {rows} rows for {len(texts)} texts", where=str(file))
-            yield file
+                raise DataError(f"holds {rows} rows for {len(texts)} texts", where=str(folder))
+            yield IdsFile(folder / _IDS, ids)
 
 
 def _encode(
@@ -172,7 +186,9 @@ def _encode(
             )
         else:
             ids = tokenizer.encode_blocks(texts.watched(progress.advance).blocks())
-        write_ids(folder / _IDS, _checked(ids, tokenizer, len(texts)))
+        counts = write_ids(folder / _IDS, _checked(ids, tokenizer, len(texts)))
+    # Beside the ids, since what is read through a memory map counts as memory used.
+    (folder / _COUNTS).write_text(json.dumps(counts), "ascii")
 
 
 def _identity(choice: Choice) -> dict[str, Any]:

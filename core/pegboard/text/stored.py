@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pegboard.text.ragged import Ids, values_and_offsets
 
-__all__ = ["StoredIds", "count_ids", "open_ids", "read_ids", "stored", "write_ids"]
+__all__ = ["StoredIds", "open_ids", "read_ids", "stored", "write_ids"]
 
 _SCHEMA = pa.schema([pa.field("input_ids", pa.large_list(pa.int32()), nullable=False)])
 
@@ -42,14 +42,21 @@ def stored(ids: pa.LargeListArray) -> StoredIds:
     return StoredIds(values, offsets[:-1], np.diff(offsets))
 
 
-def write_ids(file: Path, blocks: Iterable[pa.LargeListArray]) -> None:
+def write_ids(file: Path, blocks: Iterable[pa.LargeListArray]) -> tuple[int, int]:
     """Write blocks of ids, `large_list<int32>`, as an Arrow IPC stream with the column `input_ids`.
 
     `datasets.Dataset.from_file` and `pyarrow.ipc.open_stream` read it as well.
+
+    Returns:
+        How many rows and how many ids there are.
     """
+    rows = ids = 0
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as stream:
         for block in blocks:
             stream.write_batch(pa.record_batch([block], schema=_SCHEMA))
+            rows += len(block)
+            ids += block.offsets[-1].as_py() - block.offsets[0].as_py()
+    return rows, ids
 
 
 def read_ids(file: Path) -> Iterator[pa.LargeListArray]:
@@ -57,17 +64,6 @@ def read_ids(file: Path) -> Iterator[pa.LargeListArray]:
     with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as stream:
         for batch in stream:
             yield batch.column(0)
-
-
-def count_ids(file: Path) -> tuple[int, int]:
-    """How many rows and how many ids a file of `write_ids` has; it takes no memory."""
-    rows = ids = 0
-    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as stream:
-        for batch in stream:
-            offsets = batch.column(0).offsets
-            rows += len(batch)
-            ids += offsets[-1].as_py() - offsets[0].as_py()
-    return rows, ids
 
 
 def open_ids(file: Path) -> StoredIds:

@@ -20,7 +20,6 @@ from pegboard.files import atomic_folder
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.labels import as_arrow
 from pegboard.pipeline.tokens import encode_to_files, prepare_tokenizer
-from pegboard.text.stored import count_ids
 from pegboard.tokenizing.data import train_split
 from pegboard.tokenizing.output import check_new_folder
 
@@ -163,11 +162,11 @@ def encode_data(
     files = encode_to_files(choice, registry, tokenizer, texts, watched, console)
     for name, split in data.splits.items():
         before, start = watched.built, time.perf_counter()
-        stored[name] = next(files)
+        stored[name], tokens = next(files)
         needed = time.perf_counter() - start
         splits[name] = TokenizedSplit(
             rows=len(split),
-            tokens=count_ids(stored[name])[1],
+            tokens=tokens,
             bytes=_bytes_of(split.texts),
             seconds=needed,
             from_cache=watched.built == before,
