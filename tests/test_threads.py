@@ -24,8 +24,8 @@ def settled(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("quota", [None, "max 100000\n", "800000 100000\n", "", "1 0"])
-def test_waiting_threads_sleep(settled, quota):
-    assert settled(quota) == {"OMP_WAIT_POLICY": "PASSIVE"}
+def test_waiting_threads_soon_sleep(settled, quota):
+    assert settled(quota) == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,7 @@ def test_no_more_threads_than_a_container_may_use(settled, quota, threads):
 def test_what_the_user_has_set_stays(settled):
     given = {"OMP_WAIT_POLICY": "ACTIVE", "OMP_NUM_THREADS": "7"}
     assert settled("100000 100000", **given) == given
+    assert settled(GOMP_SPINCOUNT="7")["GOMP_SPINCOUNT"] == "7"
 
 
 def test_once_torch_is_loaded_nothing_is_set(settled, monkeypatch):
@@ -50,8 +51,10 @@ def test_training_from_python_settles_it(toy, tmp_path):
     code = (
         "import os, sys, pegboard; from pegboard.console import silent; assert 'torch' not in sys.modules; "
         f"pegboard.train(dataset='toy', tokenizer='space', encoder='mean', trainer='loop', plugins=[{toy!r}], "
-        f"out={str(tmp_path / 'run')!r}, console=silent); print(os.environ['OMP_WAIT_POLICY'])"
+        f"out={str(tmp_path / 'run')!r}, console=silent); print(os.environ['GOMP_SPINCOUNT'])"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    }
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "PASSIVE\n"
+    assert done.stdout == "5000\n"

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=EMOTION, help="folder with train.csv and others")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as Pegboard sets it
     warnings.filterwarnings("ignore")
     texts = different_texts(given.data, given.rows)
     with tempfile.TemporaryDirectory() as folder:

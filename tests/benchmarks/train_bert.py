@@ -53,7 +53,7 @@ def main() -> None:
                     "program": "pegboard",
                     "options": {"trainer_precision": "no"},
                 }
-            passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # as Pegboard sets it
+            passive = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}  # as Pegboard sets it
             environments = dict.fromkeys(programs, passive)
             if not options.passive:
                 environments["Trainer"] = {"OMP_WAIT_POLICY": None}

@@ -55,7 +55,7 @@ def main() -> None:
                 }
                 if encoder == "rnn":
                     del programs["Pegboard, float32"]  # which is its default: the model is too small for bf16 to pay
-                passive = {"OMP_WAIT_POLICY": "PASSIVE"}  # as Pegboard sets it
+                passive = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}  # as Pegboard sets it
                 environments = dict.fromkeys(programs, passive)
                 if not options.passive:
                     environments["plain loop"] = {"OMP_WAIT_POLICY": None}
