@@ -11,8 +11,8 @@ from pathlib import Path
 __all__ = ["settle_threads"]
 
 _SPINS = "5000"
-"""Measured with a small and a larger BERT, alone and beside two busy processes: from 2,500 on little is gained alone; at
-50,000 a step takes six to thirteen times as long in company."""
+"""Measured with a small and a larger BERT, alone and beside two busy processes: from 2,500 on little is gained alone,
+and at 50,000 a step takes six to thirteen times as long in company."""
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
