@@ -31,6 +31,7 @@ def test_compiled_code_is_not_waited_for(tmp_path, where, number, status):
         command, env={**environment, "SLOW_AT": where}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert running.stdout.readline() == "computing\n"
+    time.sleep(0.5)  # it says so just before it begins
     start = time.monotonic()
     running.send_signal(number)
     _, said = running.communicate(timeout=60)
