@@ -181,7 +181,7 @@ def test_some_texts_of_a_column(rows, data):
 @given(texts, st.integers(1, 20))
 def test_blocks_hold_every_text_once(rows, size):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK_BYTES", size)
+        patch.setattr(module, "BLOCK_BYTES", size)
         parts = [block.to_pylist() for block in blocks(as_arrow(rows))]
     assert [text for part in parts for text in part] == rows
     assert all(parts)

@@ -40,7 +40,7 @@ def encoder(encode=ids_of, where="after_space", **options):
 def test_texts_are_encoded_as_their_units_are(rows, where, block_bytes, forgetful):
     """Across blocks as well, whether or not earlier units are still remembered, and with few slots for many units."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pegboard.text.segments._BLOCK_BYTES", block_bytes)
+        patch.setattr("pegboard.text.segments.BLOCK_BYTES", block_bytes)
         patch.setattr(distinct, "_SLOT_BITS", 2)
         patch.setattr(encoding, "_AT_ONCE", 3)
         if forgetful:
@@ -58,7 +58,7 @@ def test_a_unit_is_encoded_once_however_many_blocks_it_is_in(rows):
         return ids_of(units, _)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pegboard.text.segments._BLOCK_BYTES", 6)
+        patch.setattr("pegboard.text.segments.BLOCK_BYTES", 6)
         encoder(encode).encode([*rows, *rows])
     assert len(set(seen)) == len(seen)
 

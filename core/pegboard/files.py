@@ -13,6 +13,8 @@ from pathlib import Path
 from pegboard.errors import RunError
 
 __all__ = [
+    "DISK_FAILURES",
+    "DISK_HINT",
     "atomic_file",
     "atomic_folder",
     "atomic_write",
@@ -21,6 +23,11 @@ __all__ = [
     "remove",
     "remove_leftovers",
 ]
+
+DISK_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+"""Numbers of the errors of a disk that is full, broken or read-only."""
+
+DISK_HINT = "free some space or choose another folder; what was complete is untouched"
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -130,7 +137,7 @@ def cannot_write(path: Path, error: OSError) -> RunError:
     return RunError(
         f"can't be written: {error.strerror or error}",
         where=str(path),
-        hint="free some space or choose another folder; what was complete is untouched",
+        hint=DISK_HINT,
     )
 
 
@@ -167,5 +174,5 @@ def _sync_folder(folder: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:  # some file systems refuse to sync a folder, which is no failure
-        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno in DISK_FAILURES:
             raise

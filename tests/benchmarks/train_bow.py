@@ -27,6 +27,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from turns import THREADS
+
 REPOSITORY = Path(__file__).parents[2]
 SPLITS = ("train", "validation", "test")
 
@@ -87,7 +89,7 @@ def same(options: argparse.Namespace) -> list[str]:
 
 def process(which: str, arguments: list[str]) -> dict[str, Any]:
     """What a training in a new process found out."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+    environment = {**os.environ, **THREADS, "OMP_NUM_THREADS": "2"}
     command = [sys.executable, __file__, "--one", which, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

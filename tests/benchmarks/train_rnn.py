@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--passive", action="store_true", help="the plain loop's threads don't spin either")
+    parser.add_argument("--passive", action="store_true", help="the threads of the plain loop wait as Pegboard's do")
     options = parser.parse_args()
     for encoder in options.encoders:
         rows = options.rows or ROWS[encoder]
@@ -55,11 +55,7 @@ def main() -> None:
                 }
                 if encoder == "rnn":
                     del programs["Pegboard, float32"]  # which is its default: the model is too small for bf16 to pay
-                passive = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}  # as Pegboard sets it
-                environments = dict.fromkeys(programs, passive)
-                if not options.passive:
-                    environments["plain loop"] = {"OMP_WAIT_POLICY": None}
-                runs.append(train_in_turns(__file__, programs, environments))
+                runs.append(train_in_turns(__file__, programs, "plain loop", passive=options.passive))
                 print(f"{encoder}, seed {seed} done", file=sys.stderr, flush=True)
             print(f"\n{encoder}: {rows} rows, {options.epochs} epochs, batches of {options.batch_size}")
             report(runs, "plain loop")

@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pegboard.threads import settle_threads
+
 SLICE = 1.5
+
+THREADS: dict[str, str] = {}
+"""The variables by which Pegboard settles how threads wait; they are set before torch is loaded."""
+settle_threads(THREADS)
+AS_THEY_COME: dict[str, None] = {"OMP_WAIT_POLICY": None, "GOMP_SPINCOUNT": None}
+"""What takes them away."""
 
 
 class Turns:
@@ -125,10 +133,16 @@ class Worker:
 
 
 def train_in_turns(
-    script: str, programs: dict[str, dict[str, Any]], environments: dict[str, dict[str, str | None]]
+    script: str, programs: dict[str, dict[str, Any]], base: str, *, passive: bool = False
 ) -> dict[str, Trained]:
-    """Run each program in turns with the others, to the end; gives what each did, by name."""
-    workers = [Worker(script, name, settings, environments.get(name, {})) for name, settings in programs.items()]
+    """Run each program in turns with the others, to the end; gives what each did, by name.
+
+    The threads of `base` wait as its libraries have it, or, if `passive`, as those of Pegboard.
+    """
+    as_they_come = {base: AS_THEY_COME} if not passive else {}
+    workers = [
+        Worker(script, name, settings, dict(as_they_come.get(name, THREADS))) for name, settings in programs.items()
+    ]
     try:
         for worker in workers:
             worker.answer()  # each is ready to begin

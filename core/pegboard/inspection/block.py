@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pegboard.pipeline.labels import rows_with
+
 if TYPE_CHECKING:
     from pegboard.text.texts import Texts
 
@@ -161,8 +163,8 @@ class Split:
 
     def rows_with(self, label: int) -> npt.NDArray[np.int64]:
         """The rows that have a label, ascending."""
-        has = self.sets[:, label] if self.sets is not None else np.asarray(self.labels == label)
-        return np.flatnonzero(has)
+        labels = self.sets if self.sets is not None else self.labels
+        return np.zeros(0, np.int64) if labels is None else rows_with(labels, label)
 
     def label_counts(self, count: int) -> npt.NDArray[np.int64]:
         """How many rows have each of `count` labels, int64 [labels]."""

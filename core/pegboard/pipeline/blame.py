@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pegboard.errors import ComponentError, PegboardError, RunError
+from pegboard.files import DISK_FAILURES, DISK_HINT
 from pegboard.plugins.loading import Component, in_one_line
 
 __all__ = ["blaming"]
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 _ERROR_IN_RUST = re.compile(r"\(os error (\d+)\)")
 _STOPPED_BY_SIGTERM = 128 + 15
 
@@ -44,10 +43,8 @@ def blaming(component: Component, *, doing: str = "", hint: str = "run with --de
         what = f"{who} failed{doing and f' {doing}'}: {cause}"
         if _out_of_memory(error):
             raise RunError(what, hint="make the batches, the texts or the model smaller") from error
-        if _errno(error) in _DISK:
-            raise RunError(
-                what, hint="free some space or choose another folder; what was complete is untouched"
-            ) from error
+        if _errno(error) in DISK_FAILURES:
+            raise RunError(what, hint=DISK_HINT) from error
         raise ComponentError(what, hint=f"{hint}; {_way_out(component)}") from error
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pegboard.tasks.network import ClassifierNetwork
 
 __all__ = [
+    "ALL",
     "ClassificationData",
     "Classify",
     "EncodedSplit",
@@ -27,6 +28,8 @@ __all__ = [
     "classification_report",
     "probabilities",
 ]
+
+ALL = slice(None)
 
 
 class EncodedSplit:
@@ -77,12 +80,12 @@ class EncodedSplit:
             "attention_mask": torch.from_numpy(mask.astype(np.int64)),
         }
         if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.for_rows(self.labels)[rows])
+            batch["labels"] = torch.from_numpy(self.for_rows(self.labels, rows))
         return batch
 
-    def for_rows(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What each text has, for each row."""
-        return values
+    def for_rows(self, values: npt.NDArray[Any], rows: npt.NDArray[np.int64] | slice = ALL) -> npt.NDArray[Any]:
+        """What each text has, for each of some rows."""
+        return values[rows]
 
     def pooled(self, outputs: Floats) -> Floats:
         """The network's outputs for the rows, as outputs for the texts."""
@@ -100,18 +103,11 @@ class Classify(Task):
     name = ClassifyOptions.task
     multi_label = False
 
-    def network(self, encoder: Any, label_count: int, class_weights: Tensor | None = None) -> ClassifierNetwork:
-        """The network with the cross-entropy."""
+    def network_class(self) -> type[ClassifierNetwork]:
+        """With the cross-entropy."""
         from pegboard.tasks.network import ClassifierNetwork
 
-        return ClassifierNetwork(
-            encoder,
-            label_count,
-            dropout=self.options.dropout,
-            label_smoothing=self.options.label_smoothing,
-            class_weights=class_weights,
-            focal_gamma=self.options.focal_gamma,
-        )
+        return ClassifierNetwork
 
     def balanced_weights(self, labels: Tensor, count: int) -> Tensor:
         """Inversely proportional to how often each label occurs; their mean over rows is 1."""

@@ -46,18 +46,11 @@ class MultiLabel(Task):
                 raise ValueError(f"the threshold must be a number between 0 and 1, not {threshold!r}")
             self.threshold = threshold
 
-    def network(self, encoder: Any, label_count: int, class_weights: Tensor | None = None) -> MultiLabelNetwork:
-        """The network with the binary cross-entropy of each label."""
+    def network_class(self) -> type[MultiLabelNetwork]:
+        """With the binary cross-entropy of each label."""
         from pegboard.tasks.network import MultiLabelNetwork
 
-        return MultiLabelNetwork(
-            encoder,
-            label_count,
-            dropout=self.options.dropout,
-            label_smoothing=self.options.label_smoothing,
-            class_weights=class_weights,
-            focal_gamma=self.options.focal_gamma,
-        )
+        return MultiLabelNetwork
 
     def balanced_weights(self, labels: Tensor, count: int) -> Tensor:
         """How many rows lack each label for one that has it; 1 for a label that no row has."""

@@ -79,12 +79,16 @@ class ClassifierNetwork(nn.Module):
         of_rows = weights[labels] if weights is not None else torch.ones_like(logits[:, 0])
         smoothing = self.label_smoothing
         losses = functional.cross_entropy(logits, labels, weight=weights, reduction="none", label_smoothing=smoothing)
-        if not self.focal_gamma:
-            return losses, of_rows
-        log_probability = -functional.cross_entropy(logits, labels, reduction="none")
+        if self.focal_gamma:
+            losses = self._focused(losses, -functional.cross_entropy(logits, labels, reduction="none"))
+        return losses, of_rows
+
+    def _focused(self, losses: Tensor, log_probabilities: Tensor) -> Tensor:
+        """Losses of which those count less whose labels are given a high probability."""
         # Never quite 0, where a power below 1 has an infinite slope.
-        doubt = -torch.expm1(log_probability)
-        return doubt.clamp(min=1e-6) ** self.focal_gamma * losses, of_rows
+        doubt = -torch.expm1(log_probabilities)
+        focused: Tensor = doubt.clamp(min=1e-6) ** self.focal_gamma * losses
+        return focused
 
 
 class MultiLabelNetwork(ClassifierNetwork):
@@ -101,9 +105,8 @@ class MultiLabelNetwork(ClassifierNetwork):
         smooth = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
         losses = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
         if self.focal_gamma:
-            log_probability = -functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-            doubt = -torch.expm1(log_probability)
-            losses = doubt.clamp(min=1e-6) ** self.focal_gamma * losses
+            of_targets = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+            losses = self._focused(losses, -of_targets)
         weights: Any = self.class_weights
         if weights is None:
             return losses.sum(-1), torch.full_like(losses[:, 0], losses.shape[1])

@@ -68,7 +68,6 @@ class Task(ABC):
                     f"the data have no label {name!r}", where=f"task.class_weights.{name}", hint=one_of(name, names)
                 )
 
-    @abstractmethod
     def network(self, encoder: Any, label_count: int, class_weights: Tensor | None = None) -> ClassifierNetwork:
         """The network with its loss.
 
@@ -77,6 +76,18 @@ class Task(ABC):
             label_count: number of labels.
             class_weights: float [labels], only to train.
         """
+        return self.network_class()(
+            encoder,
+            label_count,
+            dropout=self.options.dropout,
+            label_smoothing=self.options.label_smoothing,
+            class_weights=class_weights,
+            focal_gamma=self.options.focal_gamma,
+        )
+
+    @abstractmethod
+    def network_class(self) -> type[ClassifierNetwork]:
+        """What `network` makes; its loss is that of the task."""
 
     def class_weights(self, labels: Labels, names: Sequence[str]) -> Tensor | None:
         """Weights float [labels] for the loss, or `None` where all are 1.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pegboard.contracts.tokenizer import Tokenizer, window_step
-from pegboard.tasks.classify import EncodedSplit
+from pegboard.tasks.classify import ALL, EncodedSplit
 from pegboard.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -112,12 +112,12 @@ class WindowedSplit(EncodedSplit):
         if self.labels is not None and len(self.texts) > len(self._whole):
             import torch
 
-            batch["weights"] = torch.from_numpy((1.0 / self._counts[self.texts[rows]]).astype(np.float32))
+            batch["weights"] = torch.from_numpy((1.0 / self.for_rows(self._counts, rows)).astype(np.float32))
         return batch
 
-    def for_rows(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What each text has, for each window."""
-        return values[self.texts]
+    def for_rows(self, values: npt.NDArray[Any], rows: Rows | slice = ALL) -> npt.NDArray[Any]:
+        """What each text has, for each of some windows."""
+        return values[self.texts[rows]]
 
     def pooled(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The outputs of the windows as outputs of the texts; see `pooled_logits`."""

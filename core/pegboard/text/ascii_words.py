@@ -70,7 +70,7 @@ class AsciiWords:
 
     def piece(self, word: str) -> str:
         """A word as the pre-tokenizer gives it to the model: with its mark for a space in front."""
-        return self._mark + word[1:] if self.space_first and word.startswith(" ") else word
+        return self._mark + word[1:] if word.startswith(" ") else word
 
     def _pieces(self, text: str) -> list[str]:
         return [piece for piece, _ in self._pre_tokenizer.pre_tokenize_str(text)]

@@ -78,7 +78,7 @@ def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStri
     from tokenizers import models
 
     model_only = tokenizers.Tokenizer(model)
-    piece = rules.piece if rules is not None and rules.space_first else str
+    piece = rules.piece if rules is not None else str
     if isinstance(model, models.WordLevel):
         vocabulary = model_only.get_vocab()
         unknown = vocabulary[model.unk_token]

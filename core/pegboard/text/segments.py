@@ -20,6 +20,7 @@ from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.ragged import ranges
 
 __all__ = [
+    "BLOCK_BYTES",
     "Cut",
     "Cutter",
     "Units",
@@ -40,7 +41,7 @@ PADDING = 16
 
 _SPACE = 0x20
 _NOT_PLAIN = AsciiWords.NOT_PLAIN
-_BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**20
 _LOOK_AHEAD_BYTES = 2**16
 _ASCII_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\v\f\r"))
 _WIDE_WHITE_SPACE = [
@@ -172,7 +173,7 @@ def blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[pa.Lar
     if not isinstance(texts, Texts):
         array = as_arrow(texts)
         texts = Texts(lambda: iter([array]), len(array))
-    yield from texts.blocks(_BLOCK_BYTES)
+    yield from texts.blocks(BLOCK_BYTES)
 
 
 def cut(texts: pa.LargeStringArray, where: Cut) -> Units:
@@ -196,13 +197,8 @@ def cut(texts: pa.LargeStringArray, where: Cut) -> Units:
 
 def cut_words(texts: pa.LargeStringArray, rules: AsciiWords) -> Units:
     """Cut each text into normalized words where it is plain ASCII; the rest after each space."""
-    raw, offsets = _bytes_and_offsets(texts)
-    flat = np.frombuffer(raw, np.uint8, len(raw) - PADDING)
-    data = bytearray(raw).translate(rules.normalized)
-    kinds = np.frombuffer(bytearray(raw).translate(rules.kinds), np.uint8, len(flat))
-    starts = np.empty(len(flat) + 1, np.bool_)
-    np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
-    starts[:-1] |= kinds == rules.ALONE
+    flat, offsets, data, kinds = _by_rules(texts, rules)
+    starts = _starts_of_kinds(kinds)
     starts[offsets] = True
     _leave_whole(flat, offsets, kinds, data, starts, "after_space")
     in_unit = np.zeros(len(flat) + 2, np.bool_)
@@ -221,17 +217,12 @@ def cut_words_after_spaces(texts: pa.LargeStringArray, rules: AsciiWords) -> Uni
     added = np.zeros(len(texts), np.bool_)
     if rules.adds_space:
         texts, added = _with_space_in_front(texts)
-    raw, offsets = _bytes_and_offsets(texts)
-    flat = np.frombuffer(raw, np.uint8, len(raw) - PADDING)
-    data = bytearray(raw).translate(rules.normalized)
-    kinds = np.frombuffer(bytearray(raw).translate(rules.kinds), np.uint8, len(flat))
+    flat, offsets, data, kinds = _by_rules(texts, rules)
     is_space = kinds == rules.SPACE
     ends = offsets[1:][np.diff(offsets) > 0] - 1
     kinds[:-1][is_space[:-1] & is_space[1:]] = rules.NOT_PLAIN
     kinds[ends[is_space[ends]]] = rules.NOT_PLAIN  # no word comes after it
-    starts = np.empty(len(flat) + 1, np.bool_)
-    np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
-    starts[:-1] |= kinds == rules.ALONE
+    starts = _starts_of_kinds(kinds)
     starts[1:] &= ~is_space
     starts[:-1] |= is_space
     starts[offsets] = True
@@ -243,6 +234,24 @@ def cut_words_after_spaces(texts: pa.LargeStringArray, rules: AsciiWords) -> Uni
     units = np.flatnonzero(kinds[borders[:-1]] != rules.GAP)
     begin, end = borders[units], borders[units + 1]
     return Units(data, begin, end, np.searchsorted(begin, offsets), kinds[begin] != rules.NOT_PLAIN)
+
+
+def _by_rules(
+    texts: pa.LargeStringArray, rules: AsciiWords
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], bytearray, npt.NDArray[np.uint8]]:
+    """The bytes of texts, where each text begins, the bytes normalized (and `PADDING` more), and their kinds."""
+    raw, offsets = _bytes_and_offsets(texts)
+    size = len(raw) - PADDING
+    kinds = np.frombuffer(bytearray(raw).translate(rules.kinds), np.uint8, size)
+    return np.frombuffer(raw, np.uint8, size), offsets, bytearray(raw).translate(rules.normalized), kinds
+
+
+def _starts_of_kinds(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Where a character is of another kind than the one before it, or stands alone: bool [bytes + 1]."""
+    starts = np.empty(len(kinds) + 1, np.bool_)
+    np.not_equal(kinds[1:], kinds[:-1], out=starts[1:-1])
+    starts[:-1] |= kinds == AsciiWords.ALONE
+    return starts
 
 
 def _with_space_in_front(texts: pa.LargeStringArray) -> tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]:

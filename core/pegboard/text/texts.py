@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pegboard.text.segments import as_arrow, offsets_of
+from pegboard.text.segments import BLOCK_BYTES, as_arrow, offsets_of
 
 if TYPE_CHECKING:
     import datasets
 
 __all__ = ["Texts", "column_of"]
-
-_BLOCK_BYTES = 2**20
 
 Rows = npt.NDArray[np.int64]
 
@@ -116,7 +114,7 @@ class Texts:
         blocks = list(self.blocks())
         return pa.concat_arrays(blocks) if blocks else pa.array([], pa.large_string())
 
-    def blocks(self, size: int = _BLOCK_BYTES) -> Iterator[pa.LargeStringArray]:
+    def blocks(self, size: int = BLOCK_BYTES) -> Iterator[pa.LargeStringArray]:
         """Consecutive texts, in arrays of about `size` bytes; a text that is larger is an array of its own."""
         waiting: list[pa.LargeStringArray] = []
         waiting_bytes = 0

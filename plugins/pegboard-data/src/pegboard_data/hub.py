@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pegboard import DataError, PegboardError, PegboardWarning, one_of
 
 from pegboard_data.hub_options import HubOptions
+from pegboard_data.rows import is_list
 from pegboard_data.tables import dataset_dict, in_memory, label_lists
 
 __all__ = ["HubDataset"]
@@ -66,7 +67,7 @@ class HubDataset:
         texts = {name: self._texts(split, name) for name, split in found.items()}
         labels = {name: self._labels(split) for name, split in found.items()}
         feature = next(iter(found.values())).features[self.options.label_column]
-        if any(_is_list(column.type) for column in labels.values()):
+        if any(is_list(column.type) for column in labels.values()):
             return self._with_lists(texts, labels, feature)
         labels = self._without_unlabelled(labels, feature)
         names, numbers = self._numbered(labels, feature)
@@ -76,8 +77,8 @@ class HubDataset:
         self, texts: Mapping[str, pa.ChunkedArray], labels: Mapping[str, pa.ChunkedArray], feature: Any
     ) -> datasets.DatasetDict:
         """The splits where each row has a list of labels."""
-        flat, sizes = {}, {}
-        single = [name for name, column in labels.items() if not _is_list(column.type)]
+        flat, sizes, rows = {}, {}, {}
+        single = [name for name, column in labels.items() if not is_list(column.type)]
         if single:
             raise DataError(
                 f"the split {single[0]} has one label a row, the others have lists of labels", where=self._where
@@ -86,13 +87,12 @@ class HubDataset:
             self._refuse(column.is_null(), "the list of labels is missing", name)
             sizes[name] = pc.list_value_length(column).to_numpy().astype(np.int64)
             flat[name] = pc.list_flatten(column)
-            row_of = np.repeat(np.arange(len(column)), sizes[name])
-            self._refuse(flat[name].is_null(), "a label in the list is missing", name, row_of)
-            pairs = row_of * max(1, len(flat[name])) + pc.index_in(flat[name], pc.unique(flat[name])).to_numpy()
+            rows[name] = np.repeat(np.arange(len(column)), sizes[name])
+            self._refuse(flat[name].is_null(), "a label in the list is missing", name, rows[name])
+            pairs = rows[name] * max(1, len(flat[name])) + pc.index_in(flat[name], pc.unique(flat[name])).to_numpy()
             again = np.ones(len(pairs), np.bool_)
             again[np.unique(pairs, return_index=True)[1]] = False
-            self._refuse(pa.chunked_array([again]), "the list has a label twice", name, row_of)
-        rows = {name: np.repeat(np.arange(len(own)), own) for name, own in sizes.items()}
+            self._refuse(pa.chunked_array([again]), "the list has a label twice", name, rows[name])
         inner = feature[0] if isinstance(feature, list) else feature.feature
         names, numbers = self._numbered(flat, inner, rows)
         tables = {
@@ -206,7 +206,7 @@ class HubDataset:
     def _labels(self, split: datasets.Dataset) -> pa.ChunkedArray:
         column = self._column(split, "label_column")
         of_type = column.type
-        if _is_list(of_type) and (pa.types.is_integer(of_type.value_type) or pa.types.is_string(of_type.value_type)):
+        if is_list(of_type) and (pa.types.is_integer(of_type.value_type) or pa.types.is_string(of_type.value_type)):
             return column
         if pa.types.is_integer(of_type):
             return column.cast(pa.int64())
@@ -274,10 +274,6 @@ class HubDataset:
         if row >= 0:
             row = row if rows is None else int(rows[row])
             raise DataError(problem, where=f"{self._where}, {split}, row {row}", hint="mend or remove the row")
-
-
-def _is_list(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
 
 
 def _has(value: int, column: pa.ChunkedArray) -> bool:

@@ -15,7 +15,7 @@ from pegboard import DataError
 from pegboard_data.blocks import LONGEST, too_long
 from pegboard_data.columns import text_and_label
 from pegboard_data.options import FilesOptions
-from pegboard_data.rows import Batch, Place, Problem, check_texts, has_blank, problem_of_label
+from pegboard_data.rows import Batch, Place, Problem, check_texts, has_blank, is_list, problem_of_label
 from pegboard_data.spans import values_of
 
 _BATCH_BYTES = 16 * 2**20
@@ -81,17 +81,13 @@ def _check_types(path: Path, options: FilesOptions) -> bool:
     if label is None:
         return False
     label_type = schema.field(label).type
-    in_lists = _is_list(label_type)
+    in_lists = is_list(label_type)
     if in_lists and options.label_separator is not None:
         raise DataError("the labels are lists already", where=str(path), hint="leave out dataset.label_separator")
     of_one = label_type.value_type if in_lists else label_type
     if not _holds_text(of_one) and not pa.types.is_integer(of_one):
         raise _wrong_type(options.label_column, label_type, "strings or whole numbers, or lists of these", path)
     return in_lists
-
-
-def _is_list(type_: Any) -> bool:
-    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
 
 
 def _rows_at_once(path: Path, group: Any, number: int, column: str) -> int:
@@ -135,7 +131,7 @@ def _batch(texts: Any, labels: Any, place: _Place, *, empty_texts: bool, problem
         check_texts(strings, place, empty_texts=empty_texts)
     if labels is None:
         return Batch(strings, None, place)
-    if _is_list(labels.type):
+    if is_list(labels.type):
         return _with_lists(strings, labels, place)
     encoded = _strings(labels, "label", place).dictionary_encode()
     for code, label in enumerate(encoded.dictionary.to_pylist()):

@@ -203,6 +203,11 @@ def problem_of_lists(separator: str) -> Problem:
     return problem_of
 
 
+def is_list(of_type: pa.DataType) -> bool:
+    """Whether a column of this type holds lists, however they are stored."""
+    return bool(pa.types.is_list(of_type) or pa.types.is_large_list(of_type) or pa.types.is_fixed_size_list(of_type))
+
+
 def with_lists(batch: Batch, separator: str) -> Batch:
     """The batch with its labels, texts such as `a|b` in which nothing is wrong, taken apart."""
     if batch.labels is None or batch.sizes is not None:
