@@ -392,6 +392,14 @@ class TestRoundTrip:
         assert resolved().identity() == recipe.identity()
         assert resolved("encoder.size=16").identity() == recipe.identity()
 
+    def test_an_option_that_changes_no_result_is_no_part_of_it(self, resolved, monkeypatch):
+        recipe, other, third = (resolved(f"encoder.size={size}", "seed=7") for size in (3, 4, 4))
+        monkeypatch.setattr(type(recipe["encoder"].options), "changes_no_result", frozenset({"size"}))
+        assert recipe.changes_no_result == {"encoder.size"}
+        assert recipe.identity() == other.identity() == third.identity()
+        assert resolved("encoder.size=3", "seed=8").identity() != recipe.identity()
+        assert (recipe.document()["encoder"]["size"], other.document()["encoder"]["size"]) == (3, 4)
+
     def test_two_plugins_with_one_name_dont_confuse_a_resolved_recipe(self, site, component, document, toy, tmp_path):
         for name in ("one", "two"):
             site.add(name, component("encoder", "x"))

@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -28,7 +28,14 @@ class Options(BaseModel):
         ...     keep_dashes: bool = Field(False, description="keep the dashes as tokens")
         >>> DashOptions(keep_dashes=True).keep_dashes
         True
+
+    Attributes:
+        changes_no_result: names of options that decide how something is computed and not what comes out to the last
+            bit, as a number of workers does. They are no part of a run's identity: what was started with one value can
+            be continued with another.
     """
+
+    changes_no_result: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True

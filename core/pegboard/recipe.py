@@ -123,8 +123,19 @@ class Recipe:
 
     def identity(self) -> str:
         """A hash of all that changes the result: same identity, same bytes."""
-        text = json.dumps(self.document(), sort_keys=True, default=str)
+        document = self.document()
+        for key in self.changes_no_result:
+            table, _, option = key.partition(".")
+            del document[table][option]
+        text = json.dumps(document, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def changes_no_result(self) -> frozenset[str]:
+        """Dotted keys of the options that may differ where a run is continued."""
+        return frozenset(
+            f"{kind}.{option}" for kind, choice in self.choices.items() for option in choice.options.changes_no_result
+        )
 
 
 def document_of(

@@ -249,7 +249,8 @@ def _recipe_in(out: Path) -> dict[str, Any] | None:
 def _check_same_recipe(before: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
     """Raise where the folder's recipe differs, whatever the data are."""
     there, now = _flat(before), _flat(parse_toml(recipe.to_toml()))
-    changed = sorted(key for key in (there.keys() | now.keys()) - {_DATA} if there.get(key) != now.get(key))
+    may_differ = {_DATA, *recipe.changes_no_result}
+    changed = sorted(key for key in (there.keys() | now.keys()) - may_differ if there.get(key) != now.get(key))
     if changed:
         shown = "; ".join(f"{key}: {_shown(there, key)} there, {_shown(now, key)} now" for key in changed[:5])
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""

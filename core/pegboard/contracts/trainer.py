@@ -47,7 +47,10 @@ class Split(Protocol):
         ...
 
     def collate(self, rows: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        """The batch of these rows, padded on the right to the longest of them; `model(**batch)` takes it."""
+        """The batch of these rows, padded on the right to the longest of them; `model(**batch)` takes it.
+
+        It depends on the rows alone, and may be called in several threads at once.
+        """
         ...
 
 

@@ -19,3 +19,8 @@ class TestCheckpointsByTheStep(TrainerConformance):
 class TestAccumulating(TrainerConformance):
     component = "accelerate"
     options: ClassVar[dict[str, Any]] = {"accumulate": 2, "batch_size": 8}
+
+
+class TestBatchesMadeAhead(TrainerConformance):
+    component = "accelerate"
+    options: ClassVar[dict[str, Any]] = {"data_workers": 1}

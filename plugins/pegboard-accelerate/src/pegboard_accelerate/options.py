@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pegboard import Options
 from pydantic import Field, field_validator
@@ -12,6 +12,8 @@ __all__ = ["AccelerateOptions"]
 
 class AccelerateOptions(Options):
     """How the model is trained."""
+
+    changes_no_result: ClassVar[frozenset[str]] = frozenset({"data_workers"})
 
     epochs: int = Field(6, ge=1)
     """the most passes over the training rows"""
@@ -71,6 +73,9 @@ class AccelerateOptions(Options):
     """optimizer steps between two lines in log.jsonl"""
     threads: int | None = Field(None, ge=1)
     """processor threads of each process; without a value torch decides"""
+    data_workers: int = Field(0, ge=0, le=64)
+    """threads of each process that put batches together ahead of their use, for data whose rows are slow to read; the
+    result is the same with any number, also of a training that is continued with another"""
     checkpoint_every: Literal["epoch"] | Annotated[int, Field(ge=0)] = "epoch"
     """how often the state is saved: each epoch, or a number of optimizer steps; 0 = only when interrupted"""
     gradient_checkpointing: bool = False

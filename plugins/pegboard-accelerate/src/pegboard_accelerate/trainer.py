@@ -16,8 +16,9 @@ from accelerate import Accelerator
 from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, one_of
 from torch import Tensor, nn
 
+from pegboard_accelerate.ahead import Ahead, Workers
 from pegboard_accelerate.allocation import memory_kept
-from pegboard_accelerate.batches import count_steps, epoch_steps
+from pegboard_accelerate.batches import count_steps, epoch_steps, share_of
 from pegboard_accelerate.checkpoint import Checkpoints, Generators, Tensors, generators, load_weights, weights_of
 from pegboard_accelerate.environment import (
     chance_is_told,
@@ -29,7 +30,7 @@ from pegboard_accelerate.environment import (
 from pegboard_accelerate.forecast import Forecast
 from pegboard_accelerate.interrupts import Interrupts
 from pegboard_accelerate.layers import frozen_parts
-from pegboard_accelerate.memory import is_out_of_memory, recomputing
+from pegboard_accelerate.memory import cut, is_out_of_memory, recomputing
 from pegboard_accelerate.options import AccelerateOptions
 from pegboard_accelerate.processes import forward, summed
 from pegboard_accelerate.resuming import resume, save
@@ -87,7 +88,8 @@ class AccelerateTrainer(Trainer):
             stack.enter_context(recomputing(model, options.gradient_checkpointing))
             stack.enter_context(unwrapped_afterwards(model))
             interrupts = stack.enter_context(Interrupts(accelerator.num_processes))
-            return Training(options, accelerator, model, data, run, interrupts).run_to_the_end()
+            workers = stack.enter_context(Workers(options.data_workers))
+            return Training(options, accelerator, model, data, run, interrupts, workers).run_to_the_end()
 
 
 class Training:
@@ -101,15 +103,17 @@ class Training:
         data: TrainingData,
         run: RunContext,
         interrupts: Interrupts,
+        workers: Workers,
     ) -> None:
         self.options, self.accelerator, self.data, self.run = options, accelerator, data, run
-        self.interrupts = interrupts
+        self.interrupts, self.workers = interrupts, workers
+        self.train, self.validation = Ahead(data.train, workers), Ahead(data.validation, workers)
         self.processes, self.device = accelerator.num_processes, accelerator.device
         self.network = network.to(self.device)
         self.forward_in_float32 = network.forward  # before Accelerate wraps it
         self.try_out()
         steps = count_steps(len(data.train.lengths), batch_size=options.batch_size, accumulate=options.accumulate)
-        self.stepper = Stepper(options, accelerator, network, data.train, steps_of_epoch=steps, tell=self.tell)
+        self.stepper = Stepper(options, accelerator, network, self.train, steps_of_epoch=steps, tell=self.tell)
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
         self.state = State(micro_batch_size=options.batch_size)
         self.forecast = Forecast(
@@ -162,6 +166,7 @@ class Training:
         steps = self.epoch_steps(state.epoch)[: state.step_in_epoch + self.stepper.total_steps - state.step]
         sizes = [sum(map(len, step)) for step in steps]
         self.stepper.start_epoch(state.epoch)
+        self.train.plan(self.own_batches(steps[state.step_in_epoch :]))
         self.lap()
         self.forecast.training_goes_on(state)
         done = sum(sizes[: state.step_in_epoch])
@@ -209,7 +214,7 @@ class Training:
                 return validation_outputs(
                     self.accelerator,
                     self.forward_in_float32,
-                    self.data.validation,
+                    self.validation,
                     max_tokens=state.validation_tokens,
                     stop=lambda: alone and self.interrupts.requested,
                 )
@@ -266,6 +271,13 @@ class Training:
             length_buckets=options.length_buckets,
             weights=getattr(self.data.train, "sampling_weights", None),
         )
+
+    def own_batches(self, steps: list[list[Rows]]) -> Iterator[Rows]:
+        """This process's share of each batch that is computed at once."""
+        process = self.accelerator.process_index
+        for step in steps:
+            for rows in cut(step, self.state.micro_batch_size):
+                yield share_of(rows, process, self.processes)[0]
 
     def seed_epoch(self, epoch: int) -> None:
         """Make dropout and the like depend on seed, epoch and process only."""
@@ -338,6 +350,8 @@ class Training:
         """Save and raise what the signal asked for."""
         save(self)
         self.tell(f"interrupted after step {self.state.step}: the same command continues from here")
+        with self.at_rest():  # where a worker is slow, the process is left
+            self.workers.end()
         self.interrupts.stop()
 
     @contextmanager

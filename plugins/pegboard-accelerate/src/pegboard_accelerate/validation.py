@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from pegboard import Split, sorted_batches
+from pegboard import sorted_batches
 from torch import Tensor
 
+from pegboard_accelerate.ahead import Ahead
+from pegboard_accelerate.batches import share_of
 from pegboard_accelerate.processes import forward, summed
 
 __all__ = ["validation_outputs"]
@@ -19,7 +21,7 @@ __all__ = ["validation_outputs"]
 def validation_outputs(
     accelerator: Accelerator,
     model: Callable[..., Any],
-    split: Split,
+    split: Ahead,
     *,
     max_tokens: int,
     stop: Callable[[], bool],
@@ -35,7 +37,9 @@ def validation_outputs(
     """
     process, processes = accelerator.process_index, accelerator.num_processes
     outputs: Tensor | None = None
-    for rows in sorted_batches(split.lengths, max_tokens=max_tokens):
+    batches = sorted_batches(split.lengths, max_tokens=max_tokens)
+    split.plan(share_of(rows, process, processes)[0] for rows in batches)
+    for rows in batches:
         output, counts = forward(accelerator, model, split, rows)
         if outputs is None:
             outputs = torch.zeros((len(split), *output.outputs.shape[1:]), device=accelerator.device)
