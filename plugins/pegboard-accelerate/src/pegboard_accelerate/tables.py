@@ -50,8 +50,15 @@ class AdamWAndTables(torch.optim.AdamW):
 
 
 def _descend(table: Tensor, gradient: Tensor, squares: Tensor, rate: float, texts: Tensor | float) -> None:
-    gradient = (gradient if gradient.is_sparse else gradient.to_sparse(1)).coalesce()
-    rows, change = gradient.indices()[0], gradient.values()
+    rows, change = _each_row_once(gradient if gradient.is_sparse else gradient.to_sparse(1))
     sums = squares[rows] + (torch.linalg.vector_norm(change, dim=1, dtype=squares.dtype) * texts).square()
     squares[rows] = sums
     table.index_add_(0, rows, change.mul_((-rate * texts / (1 + sums.sqrt())).to(change.dtype).unsqueeze(1)))
+
+
+def _each_row_once(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows of a sparse gradient, int64 [rows], and their values, [rows, hidden]."""
+    rows = gradient._indices()[0]
+    if not (rows[1:] > rows[:-1]).all():  # autograd forgets of a gradient that it is coalesced, but not how
+        gradient = gradient.coalesce()
+    return gradient._indices()[0], gradient._values()

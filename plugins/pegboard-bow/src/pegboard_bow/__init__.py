@@ -15,7 +15,8 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
         factory="pegboard_bow.encoder:BowEncoder",
         options="pegboard_bow.options:BowOptions",
         summary="mean of the vectors of tokens and hashed n-grams, as fastText has it: trains in seconds",
-        # Float32 because nothing but the head is multiplied. A checkpoint each epoch would take longer than the epoch.
+        # Float32 because nothing but the head is multiplied; one thread because operations are too small to share them.
+        # A checkpoint each epoch would take longer than the epoch.
         suggests={
             "trainer.epochs": 5,
             "trainer.batch_size": 256,
@@ -26,6 +27,7 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
             "trainer.max_grad_norm": 0.0,
             "trainer.precision": "no",
             "trainer.checkpoint_every": 0,
+            "trainer.threads": 1,
             "task.dropout": 0.0,
         },
     )

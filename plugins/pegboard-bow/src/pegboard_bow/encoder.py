@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from pegboard import EncoderOutput, VocabInfo
 from torch import Tensor, nn
@@ -66,17 +67,17 @@ class BowEncoder(nn.Module):
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The pooled vectors [batch, hidden] alone; those of texts without tokens are zero."""
         options, mask = self._options, attention_mask.bool()
-        rows, counts, weights = [input_ids[mask]], [mask.sum(1)], [1.0]
+        rows, counts, weights = [input_ids.masked_select(mask)], [mask.sum(1)], [1.0]
         for size in range(2, min(options.ngrams, input_ids.shape[1]) + 1):
             present = mask[:, : 1 - size] & mask[:, size - 1 :]
-            hashed = ngram_buckets(input_ids, size, options.buckets)[present]
+            hashed = ngram_buckets(input_ids, size, options.buckets).masked_select(present)
             rows.append(hashed + self._vocabulary)
             counts.append(present.sum(1))
             weights.append(options.ngram_weight)
         sum_rows: Any = _SumsOfRows.apply
         sums: Tensor = sum_rows(self.table.weight, torch.cat(rows), torch.cat(counts))
-        of_sizes = sums.view(len(rows), -1, self.hidden_size) * sums.new_tensor(weights).view(-1, 1, 1)
-        return of_sizes.sum(0) / torch.stack(counts).sum(0).clamp(min=1).unsqueeze(1)
+        shares = sums.new_tensor(weights).unsqueeze(1) / torch.stack(counts).sum(0).clamp(min=1)
+        return (sums.view(*shares.shape, -1) * shares.unsqueeze(2)).sum(0)
 
 
 class _SumsOfRows(torch.autograd.Function):
@@ -96,8 +97,16 @@ class _SumsOfRows(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         rows, counts = ctx.saved_tensors
         bags = torch.repeat_interleave(torch.arange(len(counts), device=rows.device), counts)
-        ordered, order = torch.sort(rows, stable=True)
-        starts = torch.cat([ordered.new_zeros(1), (ordered[1:] != ordered[:-1]).nonzero()[:, 0] + 1])[: len(rows)]
-        values = functional.embedding_bag(bags[order], gradient.contiguous(), starts, mode="sum")
-        found = ordered[starts].unsqueeze(0)
-        return torch.sparse_coo_tensor(found, values, ctx.shape, check_invariants=False, is_coalesced=True), None, None
+        # A row and the bag it is in are one number, so that a plain sort brings both in order.
+        bits = len(counts).bit_length()
+        pairs = _in_order(rows << bits | bags)
+        found, occurrences = torch.unique_consecutive(pairs >> bits, return_counts=True)
+        starts = occurrences.cumsum(0) - occurrences
+        values = functional.embedding_bag(pairs & ((1 << bits) - 1), gradient.contiguous(), starts, mode="sum")
+        sums = torch.sparse_coo_tensor(found[None], values, ctx.shape, check_invariants=False, is_coalesced=True)
+        return sums, None, None
+
+
+def _in_order(numbers: Tensor) -> Tensor:
+    """Sorted; by NumPy where that can be, which is several times faster at it."""
+    return torch.from_numpy(np.sort(numbers.numpy())) if numbers.device.type == "cpu" else numbers.sort().values
