@@ -232,11 +232,13 @@ def test_the_same_model_can_be_trained_again_in_another_precision(run: Any, tiny
         assert seen == {(True, trained_in), (False, torch.float32)}, "validation is always computed in float32"
 
 
-def test_launched_for_a_split_model_is_refused(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_of_launch_that_it_does_not_know_is_refused(
+    run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from accelerate.utils import DistributedType
 
-    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.FSDP)
-    with pytest.raises(UsageError, match="FSDP"):
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.XLA)
+    with pytest.raises(UsageError, match="XLA"):
         tiny.fit(run)
 
 
@@ -288,7 +290,7 @@ def test_an_operation_without_a_deterministic_form_is_told(run: Any, tiny: Any) 
     assert warnings.showwarning is shown
 
 
-@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED", "MEGATRON_LM"])
+@pytest.mark.parametrize("kind", ["DEEPSPEED", "MEGATRON_LM"])
 def test_a_launch_that_splits_the_model_is_refused(
     run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from pegboard_accelerate.checkpoint import Tensors, load_weights, weights_of
+from pegboard_accelerate.checkpoint import load_weights, weights_of
+from pegboard_accelerate.splitting import Tensors, copy_into
 
 __all__ = ["Average"]
 
@@ -47,7 +48,7 @@ class Average:
     def restore(self, weights: Mapping[str, Tensor]) -> None:
         """Go on from the average that a checkpoint holds."""
         for name, tensor in self.weights.items():
-            tensor.copy_(weights[name])
+            copy_into(tensor, weights[name])
 
     @contextmanager
     def in_the_model(self) -> Iterator[None]:

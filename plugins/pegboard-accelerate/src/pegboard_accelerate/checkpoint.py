@@ -29,6 +29,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
+from pegboard_accelerate.splitting import Tensors, copy_into, put_away, split_like
+
 __all__ = [
     "Checkpoint",
     "Checkpoints",
@@ -45,8 +47,6 @@ __all__ = [
 FORMAT = 3
 _KEPT = 2
 _STATE, _MANIFEST = "state.json", "manifest.json"
-
-Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,7 @@ def _write(folder: Path, name: str, content: Mapping[str, Any]) -> str:
 
 def weights_of(model: nn.Module) -> Tensors:
     """Parameters and buffers by name, those that are shared once; views, not copies."""
+    put_away(model)
     return {name: tensor.detach() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
 
 
@@ -252,7 +253,7 @@ def load_weights(model: nn.Module, weights: Tensors) -> None:
     if unlike:
         raise ArtifactError(f"the weights in the checkpoint are of another model (first difference: {unlike[0]})")
     for name, tensor in own.items():
-        tensor.copy_(weights[name])
+        copy_into(tensor, weights[name])
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
@@ -265,10 +266,13 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
     """Put back what `optimizer_tensors` gave."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition(".")
-        state.setdefault(int(number), {})[name] = tensor
+        parameter = parameters[int(number)]
+        values = split_like(tensor, parameter) if tensor.shape == parameter.shape else tensor
+        state.setdefault(int(number), {})[name] = values
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -17,6 +17,7 @@ from pegboard import UsageError
 from torch import Tensor, nn
 
 from pegboard_accelerate.precision import resolve_precision
+from pegboard_accelerate.splitting import is_split, split_as_launched
 
 __all__ = [
     "chance_is_told",
@@ -37,16 +38,16 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
 
     Raises:
         RecipeError: the device can't compute in that precision.
-        UsageError: launched in a way that splits the model itself (DeepSpeed, FSDP and the like), or as several
-            processes that don't find each other.
+        UsageError: launched in a way that the trainer does not know (DeepSpeed and the like), or as several processes
+            that don't find each other.
     """
-    for kind in ("DEEPSPEED", "FSDP", "MEGATRON_LM"):  # on processors Accelerate would pass over them without a word
+    for kind in ("DEEPSPEED", "MEGATRON_LM"):  # on processors Accelerate would pass over them without a word
         if str_to_bool(os.environ.get(f"ACCELERATE_USE_{kind}", "0")):
             raise _refusal(kind)
     resolved = resolve_precision(precision, _joined().device, model)
-    singletons = (AcceleratorState._shared_state, GradientState._shared_state)
+    singletons = (AcceleratorState._shared_state, GradientState._shared_state, PartialState._shared_state)
     aside = [dict(shared) for shared in singletons]
-    for shared in singletons:
+    for shared in singletons[:2]:
         shared.clear()
     try:
         accelerator = Accelerator(
@@ -55,8 +56,9 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             kwargs_handlers=[DistributedDataParallelKwargs()],
         )
+        split_as_launched(accelerator)
         kind = accelerator.distributed_type.value
-        if kind != "NO" and not kind.startswith("MULTI_"):
+        if kind not in ("NO", "FSDP") and not kind.startswith("MULTI_"):
             raise _refusal(kind)
         yield accelerator
     finally:
@@ -106,6 +108,7 @@ def surroundings(accelerator: Accelerator) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "model": "split" if is_split(accelerator) else "whole",
         "torch": str(torch.__version__),
     }
 

@@ -20,6 +20,7 @@ from pegboard_accelerate.checkpoint import (
     weights_of,
 )
 from pegboard_accelerate.environment import surroundings
+from pegboard_accelerate.splitting import Tensors, whole
 from pegboard_accelerate.state import State
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ def save(training: Training, random: Generators | None = None) -> None:
         "computed_with": surroundings(accelerator),
     }
     own = {name: values.unsqueeze(0).to(device) for name, values in random_state(random or generators(device)).items()}
-    tensors = {
+    tensors: dict[str, Tensors] = {
         "model": (average.set_aside if average else {}) or weights_of(training.network),
         "optimizer": optimizer_tensors(stepper.optimizer),
         "average": average.weights if average else {},
         "best": training.best,
         "random": accelerator.gather(own) if accelerator.num_processes > 1 else own,
     }
+    tensors = {name: whole(content) for name, content in tensors.items()}
     if training.run.is_main:
         training.checkpoints.save(training.state.step, tensors, state)
     accelerator.wait_for_everyone()  # a process that leaves early would have the launcher stop the others

@@ -20,6 +20,7 @@ from pegboard_accelerate.optimizer import make_optimizer
 from pegboard_accelerate.options import AccelerateOptions
 from pegboard_accelerate.processes import forward, summed
 from pegboard_accelerate.schedule import learning_rate_factor
+from pegboard_accelerate.splitting import is_split
 from pegboard_accelerate.state import State
 from pegboard_accelerate.tables import tables_of
 
@@ -77,12 +78,15 @@ class Stepper:
             tables=tables_of(network),
             table_learning_rate=options.table_learning_rate,
         )
-        self.thawing = Thawing(layers, options.unfreeze_every, gradients_of_all=accelerator.num_processes > 1)
         if options.torch_compile:
             network.compile(dynamic=True)
         self.model, prepared = accelerator.prepare(network, optimizer)
+        # Of what is trained now: where the model is split, its parameters are new ones.
+        layers = layers_of(network)
+        self.thawing = Thawing(layers, options.unfreeze_every, gradients_of_all=accelerator.num_processes > 1)
         # Accelerate's own step looks for a package on the disk each time; only scaling for fp16 needs it.
         self.optimizer = optimizer if accelerator.scaler is None else prepared
+        self.autocasts = is_split(accelerator)  # else Accelerate has wrapped the model
         self.average = Average(network, options.ema_decay) if options.ema_decay else None
 
     def _warmup_steps(self) -> int:
@@ -177,7 +181,8 @@ class Stepper:
         totals = torch.zeros(2, dtype=precise, device=accelerator.device)
         for number, rows in enumerate(batches, start=1):
             with nullcontext() if number == len(batches) else accelerator.no_sync(self.model):
-                output, counts = forward(accelerator, self.model, self.split, rows)
+                with accelerator.autocast() if self.autocasts else nullcontext():
+                    output, counts = forward(accelerator, self.model, self.split, rows)
                 loss = output.loss_sum * counts
                 own = torch.stack([loss.detach(), output.loss_weight.detach() * counts])
                 pair = summed(accelerator, own.to(totals))

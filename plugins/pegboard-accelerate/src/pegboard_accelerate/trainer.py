@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NoReturn
 
@@ -13,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from accelerate import Accelerator
+from accelerate.utils import send_to_device
 from pegboard import RecipeError, RunContext, RunError, Trainer, TrainingData, one_of
 from torch import Tensor, nn
 
 from pegboard_accelerate.ahead import Ahead, Workers
 from pegboard_accelerate.allocation import memory_kept
 from pegboard_accelerate.batches import count_steps, epoch_steps, share_of
-from pegboard_accelerate.checkpoint import Checkpoints, Generators, Tensors, generators, load_weights, weights_of
+from pegboard_accelerate.checkpoint import Checkpoints, Generators, generators, load_weights, weights_of
 from pegboard_accelerate.environment import (
     chance_is_told,
     prepared_accelerator,
@@ -32,8 +34,9 @@ from pegboard_accelerate.interrupts import Interrupts
 from pegboard_accelerate.layers import frozen_parts
 from pegboard_accelerate.memory import cut, is_out_of_memory, recomputing
 from pegboard_accelerate.options import AccelerateOptions
-from pegboard_accelerate.processes import forward, summed
+from pegboard_accelerate.processes import summed
 from pegboard_accelerate.resuming import resume, save
+from pegboard_accelerate.splitting import Tensors, check_can_be_split, is_split, own_part, whole
 from pegboard_accelerate.state import State
 from pegboard_accelerate.step import Stepper
 from pegboard_accelerate.validation import validation_outputs
@@ -109,11 +112,19 @@ class Training:
         self.interrupts, self.workers = interrupts, workers
         self.train, self.validation = Ahead(data.train, workers), Ahead(data.validation, workers)
         self.processes, self.device = accelerator.num_processes, accelerator.device
-        self.network = network.to(self.device)
-        self.forward_in_float32 = network.forward  # before Accelerate wraps it
-        self.try_out()
+        self.given, self.network = network, network
+        self.is_split = is_split(accelerator)
+        if self.is_split:
+            check_can_be_split(accelerator, network, options)
+            self.network = copy.deepcopy(network)  # whose place parts take, so that `network` can hold the whole again
+            self.try_out()
+            self.forward_in_float32: Callable[..., Any] = self.network
+        else:
+            network.to(self.device)
+            self.try_out()
+            self.forward_in_float32 = network.forward  # before Accelerate wraps it
         steps = count_steps(len(data.train.lengths), batch_size=options.batch_size, accumulate=options.accumulate)
-        self.stepper = Stepper(options, accelerator, network, self.train, steps_of_epoch=steps, tell=self.tell)
+        self.stepper = Stepper(options, accelerator, self.network, self.train, steps_of_epoch=steps, tell=self.tell)
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
         self.state = State(micro_batch_size=options.batch_size)
         self.forecast = Forecast(
@@ -138,8 +149,8 @@ class Training:
         while not state.finished:
             self.train_epoch()
             self.finish_epoch(self.validate())
-        if kept := self.best or self.averaged_weights():
-            load_weights(self.network, kept)
+        if kept := self.best or self.averaged_weights() or (weights_of(self.network) if self.is_split else {}):
+            load_weights(self.given, whole(kept))
         self.accelerator.wait_for_everyone()
         return {
             "seconds": state.seconds,
@@ -237,7 +248,7 @@ class Training:
         train_loss = self.finite(float(self.epoch_loss[0] / self.epoch_loss[1]))
         if state.judge(self.finite(metrics[options.monitor]), options) and options.restore_best:
             weights = self.averaged_weights() or weights_of(self.network)
-            self.best = {name: tensor.cpu().clone() for name, tensor in weights.items()}
+            self.best = {name: tensor.cpu().clone() for name, tensor in whole(weights).items()}
         self.lap()
         figures = {"epoch": state.epoch, "train_loss": train_loss}
         figures |= {f"validation_{name}": value for name, value in metrics.items()}
@@ -290,7 +301,8 @@ class Training:
         """Compute one row, to find out what the task measures and which parameters the model uses."""
         split, monitor = self.data.validation, self.options.monitor
         self.network.eval()
-        output, _ = forward(self.accelerator, self.network, split, np.zeros(1, np.int64))
+        device = next(self.network.parameters()).device  # a model that is too large for a GPU is not there yet
+        output = self.network(**send_to_device(split.collate(np.zeros(1, np.int64)), device))
         if self.processes > 1:
             handler = self.accelerator.ddp_handler
             handler.find_unused_parameters = not uses_all_parameters(self.network, output.loss_sum)
@@ -312,8 +324,11 @@ class Training:
 
     def check_weights(self) -> None:
         """Raise if a weight is no longer a number: such a state is neither saved nor judged."""
-        extremes = [torch.stack(parameter.detach().aminmax()) for parameter in self.network.parameters()]
-        if not all(bool(pair.isfinite().all()) for pair in extremes):
+        parts = [own_part(parameter.detach()) for parameter in self.network.parameters()]
+        wrong = not all(bool(torch.stack(part.aminmax()).isfinite().all()) for part in parts if part.numel())
+        if self.is_split:
+            wrong = bool(summed(self.accelerator, torch.tensor(float(wrong), device=self.device)))
+        if wrong:
             self.finite(math.nan)
 
     def log_step(self) -> float:
