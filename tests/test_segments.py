@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pegboard.errors import DataError
+from pegboard.text import mapped
 from pegboard.text import segments as module
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.segments import as_arrow, blocks, border_from, cut, cut_words, cut_words_after_spaces
-from pegboard.text.texts import Texts
+from pegboard.text.texts import Texts, first_blank
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 texts = st.lists(st.text(st.sampled_from("ab  é\n\t\u00a0\u3000😀\x00"), max_size=12), max_size=8)
@@ -244,3 +245,31 @@ def test_arrow_text_that_is_not_utf8_is_refused():
     column = pa.LargeStringArray.from_buffers(1, pa.py_buffer(np.array([0, 3])), pa.py_buffer(b"\xed\xa0\x80"))
     with pytest.raises(DataError, match="not valid UTF-8"):
         as_arrow(column)
+
+
+def test_blank_is_every_kind_of_white_space_and_nothing_else():
+    characters = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    for texts in (characters, [f"{c}{c}" for c in characters]):
+        array = pa.array(texts, pa.string())
+        blank = [place for place, text in enumerate(texts) if not text.strip()]
+        start = 0
+        for place in blank:
+            assert first_blank(array[start:]) == place - start
+            start = place + 1
+        assert first_blank(array[start:]) is None
+    assert first_blank(pa.array([], pa.string())) is None
+    assert first_blank(pa.array(["a", "b", ""], pa.large_string())) == 2
+    assert first_blank(pa.array(["", "b"], pa.large_string())[1:]) is None
+
+
+def test_batches_of_a_map_stay_readable_when_their_pages_were_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(mapped, "_KEPT_BYTES", 0)
+    file = tmp_path / "texts.arrow"
+    rows = [[f"{i} {j} " + "x" * 5000 for j in range(20)] for i in range(9)]
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, pa.schema([("text", pa.string())])) as stream:
+        for texts in rows:
+            stream.write_batch(pa.record_batch([texts], names=["text"]))
+    kept = list(mapped.mapped_batches(file))
+    assert [batch.column(0).to_pylist() for batch in kept] == rows
+    file.unlink()
+    assert [batch.column(0).to_pylist() for batch in kept] == rows

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
     from pegboard.text.merging import merge_frequent_pairs
     from pegboard.text.pieces import PieceTokenizer
+    from pegboard.text.texts import first_blank
     from pegboard.text.vocabulary import count_pieces, most_frequent
     from pegboard.tokenizing.api import compare_tokenizers, show_tokens, tokenize
     from pegboard.untrusted import read_json
@@ -81,6 +82,7 @@ _HOMES = {
     "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
     "pegboard.text.merging": ("merge_frequent_pairs",),
     "pegboard.text.pieces": ("PieceTokenizer",),
+    "pegboard.text.texts": ("first_blank",),
     "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),
     "pegboard.tokenizing.api": ("compare_tokenizers", "show_tokens", "tokenize"),
     "pegboard.untrusted": ("read_json",),
@@ -128,6 +130,7 @@ __all__ = [
     "compare_tokenizers",
     "components",
     "count_pieces",
+    "first_blank",
     "hookimpl",
     "inspect",
     "library_normalizer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from pegboard.recipe import Choice
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
 
     from pegboard.plugins.registry import Registry
-    from pegboard.text.texts import Texts
+    from pegboard.text.texts import Texts, TextsHash
 
 __all__ = ["SPLITS", "LabelledData", "LabelledSplit", "label_names", "load_data", "load_splits"]
 
@@ -164,25 +165,50 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
 
 def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> LabelledSplit:
     """The split's texts and labels; refuses what can't be trained on, by row."""
-    from pegboard.text.texts import column_of
+    from pegboard.text.texts import TextsHash
 
-    labels = labels_of(column_of(split, "label"), len(label_names), name)
-    return LabelledSplit(_checked_texts(split, name), labels)
+    texts = TextsHash()
+    labels = labels_of(_hashed(_checked_rows(split, name, ["text", "label"]), texts), len(label_names), name)
+    return LabelledSplit(_texts_of(split, texts), labels)
 
 
 def _checked_texts(split: datasets.Dataset, name: str) -> Texts:
-    import pyarrow.compute as pc
+    """The texts of a split without labels."""
+    from pegboard.text.texts import TextsHash
 
-    from pegboard.text.segments import as_arrow
+    texts = TextsHash()
+    for _ in _hashed(_checked_rows(split, name, ["text"]), texts):
+        pass
+    return _texts_of(split, texts)
+
+
+def _texts_of(split: datasets.Dataset, hashed: TextsHash) -> Texts:
     from pegboard.text.texts import Texts
+
+    return Texts.of_dataset(split, fingerprint=hashed.hexdigest())
+
+
+def _hashed(rows: Iterator[pa.RecordBatch], texts: TextsHash) -> Iterator[pa.Array]:
+    """The last column of the rows; their texts are hashed while those that come next are checked."""
+    from pegboard.text.ahead import read_ahead
+
+    for batch in read_ahead(rows):
+        texts.update(batch.column(0))
+        yield batch.column(batch.num_columns - 1)
+
+
+def _checked_rows(split: datasets.Dataset, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of a split, the texts first; refuses texts that are missing or empty, by row."""
+    from pegboard.text.segments import as_arrow
+    from pegboard.text.texts import batches_of, first_blank
 
     if not len(split):
         raise DataError("the split has no rows", where=name)
     if "text" not in split.column_names:
         raise DataError("the split has no column 'text'", where=name, hint=one_of("text", split.column_names))
-    texts = Texts.of_dataset(split)
     first = 0
-    for chunk in texts.chunks():
+    for batch in batches_of(split, columns):
+        chunk = batch.column(0)
         if chunk.null_count:
             row = first + int(chunk.is_null().to_numpy(zero_copy_only=False).argmax())
             raise DataError("the text is missing", where=f"{name}, row {row}")
@@ -190,12 +216,11 @@ def _checked_texts(split: datasets.Dataset, name: str) -> Texts:
             checked = as_arrow(chunk)
         except DataError as error:
             raise DataError(error.what, where=f"{name}, column 'text'", hint=error.hint) from None
-        blank = pc.equal(pc.utf8_trim_whitespace(checked), "").to_numpy(zero_copy_only=False)
-        if blank.any():
-            row = first + int(blank.argmax())
-            raise DataError("the text is empty", where=f"{name}, row {row}", hint="remove the row or mend it")
+        blank = first_blank(checked)
+        if blank is not None:
+            raise DataError("the text is empty", where=f"{name}, row {first + blank}", hint="remove the row or mend it")
         first += len(chunk)
-    return texts
+        yield batch
 
 
 def _check_train(splits: Mapping[str, LabelledSplit], names: Sequence[str], console: Console) -> None:

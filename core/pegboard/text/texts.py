@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pegboard.text.ahead import read_ahead
+from pegboard.text.mapped import mapped_batches
 from pegboard.text.segments import BLOCK_BYTES, as_arrow, offsets_of
 
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Texts", "column_of"]
+__all__ = ["Texts", "TextsHash", "batches_of", "first_blank"]
 
 Rows = npt.NDArray[np.int64]
+
+_MAY_BE_SPACE = np.isin(np.arange(256), [*range(0x21), 0xC2, 0xE1, 0xE2, 0xE3])
+"""The first bytes of white space in UTF-8, and of other characters."""
 
 
 class Texts:
@@ -30,6 +36,7 @@ class Texts:
         rows: the numbers of those that count, ascending; all by default.
         file: the Arrow stream that holds the column, if it is in one.
         column: the name of the column there.
+        fingerprint: what `fingerprint()` would give, if it is known.
 
     Attributes:
         file: see above.
@@ -50,13 +57,14 @@ class Texts:
         *,
         file: Path | None = None,
         column: str = "",
+        fingerprint: str = "",
     ) -> None:
         self._chunks = chunks
         self._count = count
         self.rows = rows
         self.file = file
         self.column = column
-        self._fingerprint = ""
+        self._fingerprint = fingerprint
 
     @classmethod
     def of(cls, texts: Any) -> Texts:
@@ -73,17 +81,18 @@ class Texts:
         return cls(lambda: iter([array]), len(array))
 
     @classmethod
-    def of_dataset(cls, split: datasets.Dataset, column: str = "text") -> Texts:
+    def of_dataset(cls, split: datasets.Dataset, column: str = "text", *, fingerprint: str = "") -> Texts:
         """A column of a data set; one that lies in a file is read from there, not held in memory."""
         file = _own_file(split)
         if file is not None:
-            return cls.of_file(file, column, len(split))
-        return cls.of(split.select_columns([column]).with_format("arrow")[:].column(column))
+            return cls.of_file(file, column, len(split), fingerprint=fingerprint)
+        chunks = split.select_columns([column]).with_format("arrow")[:].column(column).chunks
+        return cls(lambda: iter(chunks), len(split), fingerprint=fingerprint)
 
     @classmethod
-    def of_file(cls, file: Path, column: str, count: int) -> Texts:
+    def of_file(cls, file: Path, column: str, count: int, *, fingerprint: str = "") -> Texts:
         """A column of an Arrow stream of `count` rows, read from the file whenever it is needed."""
-        return cls(lambda: _read_column(file, column), count, file=file, column=column)
+        return cls(lambda: _read_column(file, column), count, file=file, column=column, fingerprint=fingerprint)
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -147,18 +156,11 @@ class Texts:
     def fingerprint(self) -> str:
         """A SHA-256 of the texts and their order, however they are stored."""
         if not self._fingerprint:
-            self._fingerprint = self._hashed()
+            texts = TextsHash()
+            for chunk in read_ahead(self._chosen()):
+                texts.update(chunk)
+            self._fingerprint = texts.hexdigest()
         return self._fingerprint
-
-    def _hashed(self) -> str:
-        lengths, content = hashlib.sha256(), hashlib.sha256()
-        for block in self.blocks():
-            offsets = offsets_of(block)
-            lengths.update(np.diff(offsets).tobytes())
-            data = block.buffers()[2]
-            if data is not None:
-                content.update(memoryview(data)[offsets[0] : offsets[-1]])
-        return hashlib.sha256(f"{len(self)} {lengths.hexdigest()} {content.hexdigest()}".encode()).hexdigest()
 
     def _chosen(self) -> Iterator[pa.LargeStringArray]:
         first = 0
@@ -170,6 +172,63 @@ class Texts:
             first += len(chunk)
             if len(texts):
                 yield texts
+
+
+class TextsHash:
+    """A SHA-256 of texts and their order, which does not depend on how they are stored.
+
+    Example:
+        >>> texts = TextsHash()
+        >>> texts.update(pa.array(["to be", "or not"]))
+        >>> texts.hexdigest() == Texts.of(["to be", "or not"]).fingerprint()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lengths, self._content = hashlib.sha256(), hashlib.sha256()
+
+    def update(self, texts: pa.Array) -> None:
+        """Take more texts, Arrow `string` or `large_string` without nulls."""
+        texts = texts.cast(pa.large_string())
+        offsets = offsets_of(texts)
+        self._count += len(texts)
+        self._lengths.update(np.diff(offsets).data)
+        data = texts.buffers()[2]
+        if data is not None:
+            self._content.update(memoryview(data)[offsets[0] : offsets[-1]])
+
+    def hexdigest(self) -> str:
+        """The hash of all texts so far."""
+        both = f"{self._count} {self._lengths.hexdigest()} {self._content.hexdigest()}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+def first_blank(texts: pa.Array) -> int | None:
+    """The place of the first text that is empty or nothing but white space; `None` if there is none.
+
+    Args:
+        texts: Arrow `string` or `large_string` without nulls.
+
+    Example:
+        >>> first_blank(pa.array(["to be", " "]))
+        1
+    """
+    if not len(texts):
+        return None
+    _, places, buffer = texts.buffers()
+    kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    offsets = np.frombuffer(places, kind)[texts.offset : texts.offset + len(texts) + 1]
+    data = np.frombuffer(buffer or b"", np.uint8)
+    starts, ends = offsets[:-1], offsets[1:]
+    suspect = starts == ends
+    full = np.flatnonzero(~suspect)
+    suspect[full] = _MAY_BE_SPACE[data[starts[full]]]
+    rows = np.flatnonzero(suspect)
+    if not len(rows):
+        return None
+    blank = pc.equal(pc.utf8_trim_whitespace(texts.take(pa.array(rows))), "").to_numpy(zero_copy_only=False)
+    return int(rows[blank.argmax()]) if blank.any() else None
 
 
 def _between(chunks: Iterator[pa.Array], start: int, end: int) -> Iterator[pa.Array]:
@@ -192,10 +251,7 @@ def _cut(texts: pa.LargeStringArray, size: int) -> Iterator[pa.LargeStringArray]
 
 
 def _own_file(split: datasets.Dataset) -> Path | None:
-    """The Arrow file whose rows are exactly those of the data set, if there is one.
-
-    Read as a stream rather than through the memory map, since pages of a map that were touched count as memory used.
-    """
+    """The Arrow file whose rows are exactly those of the data set, if there is one."""
     import datasets.table
 
     table = split.data
@@ -205,15 +261,16 @@ def _own_file(split: datasets.Dataset) -> Path | None:
     return None if changed else Path(table.path)
 
 
-def column_of(split: datasets.Dataset, column: str) -> Iterator[pa.Array]:
-    """The Arrow arrays of a column of a data set, read from its file if it has one of its own."""
+def batches_of(split: datasets.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of a data set, in consecutive parts, read from its file if it has one of its own."""
     file = _own_file(split)
-    if file is not None:
-        return _read_column(file, column)
-    return iter(split.select_columns([column]).with_format("arrow")[:].column(column).chunks)
+    if file is None:
+        yield from split.select_columns(list(columns)).with_format("arrow")[:].to_batches()
+        return
+    for batch in mapped_batches(file):
+        yield batch.select(list(columns))
 
 
 def _read_column(file: Path, column: str) -> Iterator[pa.Array]:
-    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
-        for batch in batches:
-            yield batch.column(column)
+    for batch in mapped_batches(file):
+        yield batch.column(column)

@@ -1,8 +1,10 @@
 """Reading by blocks gives the same rows, and the same errors, as reading strictly row by row, wherever blocks end."""
 
 import csv
+import gzip
 import io
 import json
+import threading
 import tracemalloc
 
 import numpy as np
@@ -52,10 +54,11 @@ def strict_rows_of(file, options, monkeypatch):
 
 def same_at_every_size(file, options, monkeypatch, sizes):
     expected = strict_rows_of(file, options, monkeypatch)
-    for strict_bytes in (1, 2**16):
+    for strict_bytes, cores in ((1, 3), (2**16, 3), (2**16, 1)):
         monkeypatch.setattr(reading, "_STRICT_BYTES", strict_bytes)
+        monkeypatch.setattr(reading, "cores", lambda cores=cores: cores)
         for size in sizes:
-            assert rows_of(file, size, options) == expected, f"blocks of {size}, strictly {strict_bytes}"
+            assert rows_of(file, size, options) == expected, f"blocks of {size}, strictly {strict_bytes}, {cores} cores"
     return expected
 
 
@@ -419,3 +422,61 @@ def test_rows_are_compared_by_place_too(tmp_path, monkeypatch):
     for size in (1, 16, 4096):
         assert rows_of(file, size, FilesOptions(path="x")).startswith(f"{file}, line 3: the text is empty")
     assert np.all(strict_rows_of(file, FilesOptions(path="x"), monkeypatch) == rows_of(file, 8, FilesOptions(path="x")))
+
+
+class TestReadAhead:
+    """Blocks that are read in threads, ahead of their turn."""
+
+    ROWS = tuple(f"text number {i},{'ab'[i % 2]}" for i in range(200))
+
+    def test_what_can_not_be_decoded_does_not_hide_a_row_before_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(reading, "cores", lambda: 3)
+        file = tmp_path / "data.csv"
+        rows = ["text,label", *self.ROWS]
+        file.write_bytes("\n".join(rows).encode("cp1252") + b"\n\x81,a\n")
+        options = FilesOptions(path=str(file), encoding="cp1252")
+        assert f"{file}, line 202" in rows_of(file, 256, options)
+        rows[150] = "one, two, three"
+        file.write_bytes("\n".join(rows).encode("cp1252") + b"\n\x81,a\n")
+        assert f"{file}, line 151: the row has 3 columns" in rows_of(file, 256, options)
+
+    def test_a_gzip_file_that_is_cut_off_does_not_hide_a_row_before_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(reading, "cores", lambda: 3)
+        file = tmp_path / "data.csv.gz"
+        options = FilesOptions(path=str(file))
+        texts = np.random.default_rng(0).integers(0, 2**62, 3000).tolist()
+        rows = ["text,label", *(f"text {number},a" for number in texts)]
+        for bad, wanted in ((None, "the gzip file is cut off"), (500, f"{file}, line 501: the row has 1 column")):
+            if bad is not None:
+                rows[bad] = "no label"
+            packed = gzip.compress("\n".join(rows).encode())
+            file.write_bytes(packed[: len(packed) * 3 // 4])
+            with pytest.raises(DataError) as raised:
+                list(batches(Source(file, "csv"), options, block_bytes=4096))
+            assert wanted in str(raised.value)
+
+    def test_a_reader_that_is_given_up_ends_its_threads(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(reading, "cores", lambda: 3)
+        file = tmp_path / "data.csv"
+        file.write_text("\n".join(["text,label", *self.ROWS]))
+        rows = batches(Source(file, "csv"), FilesOptions(path=str(file)), block_bytes=256)
+        next(rows)
+        assert any(thread.name.startswith("pegboard-read_") for thread in threading.enumerate())
+        rows.close()
+        assert not any(thread.name.startswith("pegboard-read_") for thread in threading.enumerate())
+
+    @pytest.mark.parametrize(
+        ("data", "end"),
+        [
+            (b"", 0),
+            (b"a,b", 0),
+            (b"a,b\nc", 4),
+            (b'a,b\n"c\nd', 4),
+            (b'a,b\n"c\nd",e\nf', 12),
+            (b'"a\nb\nc', 5),  # no guess is right
+            (b'3" nails,b\nc,d\ne', 15),
+        ],
+    )
+    def test_where_rows_end_is_guessed_by_quotes(self, data, end):
+        reader = FieldReader(",", 2, 0, 1, quotes=True, empty_texts=False)
+        assert reader.end_of_rows(data) == end

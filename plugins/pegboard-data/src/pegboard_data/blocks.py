@@ -64,6 +64,8 @@ class Blocks:
         self._data = b""
         self._start = 0
         self._is_read = False
+        self._error: DataError | None = None
+        self._left_at_error = 0
         try:
             self._file = _open(path)
         except OSError as error:
@@ -78,19 +80,45 @@ class Blocks:
         self._file.close()
 
     def peek(self, size: int) -> bytes:
-        """The next `size` bytes, or all that are left; they stay the next ones until they are skipped."""
-        missing = size - (len(self._data) - self._start)
-        if missing > 0 and not self._is_read:
-            self._data = b"".join((self._data[self._start :], *self._read(missing)))
-            self._start = 0
+        """The next `size` bytes, or all that are left; they stay the next ones until they are skipped.
+
+        Where the file can't be read any further it gives the bytes before once, so that a row that is wrong there is
+        found first, and then raises the error.
+        """
+        left = len(self._data) - self._start
+        if size > left and not self._is_read:
+            if self._error is not None and left in (0, self._left_at_error):
+                raise self._error
+            if self._error is None:
+                self._fill(size, left)
+            self._left_at_error = len(self._data) - self._start
         self.at_end = self._is_read and len(self._data) - self._start <= size
         return self._data[self._start : self._start + size]
+
+    def _fill(self, size: int, left: int) -> None:
+        """Have at least `size` bytes, of which `left` are there, or all that can be read."""
+        if self._plain and isinstance(self._file, io.BufferedReader):
+            self._file.seek(-left, io.SEEK_CUR)  # reading a few bytes again is less work than to join them
+            self._data = b""
+            left = self._start = 0
+        pieces = list(self._read(size - left))
+        self._data = pieces[0] if not left and len(pieces) == 1 else b"".join((self._data[self._start :], *pieces))
+        self._start = 0
+        if self._error is not None and not self._data:
+            raise self._error
 
     def skip(self, size: int, lines: int) -> None:
         """Pass `size` bytes, of those that `peek` gave, in which `lines` lines end."""
         self._start += size
         self.offset += size
         self.line += lines
+
+    def go_back(self, data: bytes, line: int) -> None:
+        """Have `data`, which was passed last, come next again, beginning with the line of that number."""
+        self._data = data + self._data[self._start :]
+        self._start = 0
+        self.offset -= len(data)
+        self.line = line
 
     def go_to(self, offset: int, line: int) -> None:
         """Pass all bytes before `offset`, where the line of that number begins."""
@@ -136,20 +164,33 @@ class Blocks:
         return text
 
     def _read(self, size: int) -> Iterator[bytes]:
-        """At least `size` bytes of UTF-8, or all that are left."""
+        """At least `size` bytes of UTF-8, or all that are left, or those before an error, which is kept."""
+        # Of a gzip file, read() would lose what it unpacked before an error.
+        read = self._file.read1 if isinstance(self._file, gzip.GzipFile) else self._file.read
         try:
-            while size > 0 and not self._is_read:
-                data = self._file.read(size)
+            while size > 0 and not self._is_read and self._error is None:
+                data = read(size)
                 self._is_read = not data
-                if not self._plain:
-                    # An encoding such as unicode_escape has halves of surrogate pairs, which are refused by row.
-                    data = self._decoder.decode(data, final=not data).encode("utf-8", "surrogatepass")
+                data = data if self._plain else self._decoded(data)
                 yield data
                 size -= len(data)
-        except UnicodeError as error:
-            raise _not_decoded(self.path, self.encoding, error) from None
         except (OSError, EOFError, zlib.error) as error:
-            raise _not_read(self.path, error) from None
+            self._error = _not_read(self.path, error)
+
+    def _decoded(self, data: bytes) -> bytes:
+        """More of the file as UTF-8, up to where it can't be decoded."""
+        before = self._decoder.getstate()
+        try:
+            text = self._decoder.decode(data, final=not data)
+        except UnicodeError as error:
+            self._error = _not_decoded(self.path, self.encoding, error)
+            if not isinstance(error, UnicodeDecodeError):
+                return b""
+            self._decoder.setstate(before)
+            sound = error.start - (len(error.object) - len(data))
+            text = self._decoder.decode(data[: max(sound, 0)])
+        # An encoding such as unicode_escape has halves of surrogate pairs, which are refused by row.
+        return text.encode("utf-8", "surrogatepass")
 
     def _nul(self) -> DataError:
         with _open(self.path) as file:

@@ -63,6 +63,14 @@ class CsvFormat:
                 problem_of=self._problem_of,
             )
 
+    def end_of_rows(self, data: bytes) -> int:
+        """Where a row at the end of `data` ends, as far as one can tell at a glance; 0 if none does."""
+        return self._fields.end_of_rows(data) if self._fields is not None else 0
+
+    def accepts(self, found: Regular) -> bool:
+        """Whether rows of `regular` can follow those before: always."""
+        return True
+
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows at the beginning of `data`, if there is no doubt about them."""
         return self._fields.read(data, is_last=is_last) if self._fields is not None else None

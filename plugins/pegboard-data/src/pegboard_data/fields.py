@@ -15,11 +15,13 @@ from pegboard_data.spans import (
     Mask,
     Positions,
     Regular,
-    Scanner,
+    find,
     is_utf8,
     odd_character,
     strings,
 )
+
+_MOST_LINES_BACK = 1000
 
 
 class FieldReader:
@@ -57,7 +59,6 @@ class FieldReader:
         self._label = label
         self._quotes = quotes
         self._empty_texts = empty_texts
-        self._scanner = Scanner()
         self._before_opening = np.isin(np.arange(256), [self._delimiter, NEWLINE, QUOTE])
         self._after_closing = np.isin(np.arange(256), [self._delimiter, NEWLINE, RETURN, QUOTE])
 
@@ -73,7 +74,7 @@ class FieldReader:
             data += b"\n"
         limit = odd_character(data)
         block = np.frombuffer(data, np.uint8)
-        special = self._scanner.find(block, bytes({self._delimiter, NEWLINE} | ({QUOTE} if self._quotes else set())))
+        special = find(block, bytes({self._delimiter, NEWLINE} | ({QUOTE} if self._quotes else set())))
         kinds = block[special]
         newlines = special[kinds == NEWLINE]
         closing = special[:0]
@@ -100,6 +101,20 @@ class FieldReader:
             if any(self._problem_of(label) for label in labels.dictionary.to_pylist()):
                 return None
         return Regular(min(end, size), lines, texts, labels, stopped=limit < len(data) - 1)
+
+    def end_of_rows(self, data: bytes) -> int:
+        """Where a row at the end of `data` ends, as far as the number of quotes tells; 0 if there is no line end."""
+        last = data.rfind(b"\n") + 1
+        if not self._quotes:
+            return last
+        quotes = int(np.count_nonzero(np.frombuffer(data, np.uint8) == QUOTE))
+        end, place = last, len(data)
+        for _ in range(_MOST_LINES_BACK):
+            quotes -= data.count(b'"', end, place)
+            if quotes % 2 == 0 or not end:
+                return end or last
+            place, end = end, data.rfind(b"\n", 0, end - 1) + 1
+        return last
 
     def _outside_quotes(
         self, block: Bytes, special: Positions, kinds: Bytes, limit: int

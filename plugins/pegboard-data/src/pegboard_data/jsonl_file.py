@@ -53,15 +53,20 @@ class JsonlFormat:
     def begin(self, blocks: Blocks) -> None:
         """There is nothing before the rows."""
 
+    def end_of_rows(self, data: bytes) -> int:
+        """Where the last whole line of `data` ends; 0 if there is none."""
+        return data.rfind(b"\n") + 1
+
+    def accepts(self, found: Regular) -> bool:
+        """Whether rows of `regular` can follow those before: not with labels of another kind."""
+        if self._kind_of_label is not None and found.kind_of_label not in (None, self._kind_of_label):
+            return False
+        self._kind_of_label = found.kind_of_label or self._kind_of_label
+        return True
+
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows at the beginning of `data`, if there is no doubt about them."""
-        if self._kind_of_label is list:
-            return None
-        found = self._objects.read(data, is_last=is_last)
-        if found is None or not (self._kind_of_label is None or found.kind_of_label in (None, self._kind_of_label)):
-            return None
-        self._kind_of_label = found.kind_of_label or self._kind_of_label
-        return found.rows
+        return None if self._kind_of_label is list else self._objects.read(data, is_last=is_last)
 
     def strict(self, blocks: Blocks) -> Generator[Record, None, None]:
         """The line, text and label of each row.

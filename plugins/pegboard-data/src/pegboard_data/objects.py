@@ -28,7 +28,7 @@ from pegboard_data.spans import (
     Mask,
     Positions,
     Regular,
-    Scanner,
+    find,
     is_utf8,
     starts_with,
     strings,
@@ -45,13 +45,6 @@ _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 ReadLine = Callable[[str, str], "tuple[str, str | int | None] | None"]
 """Reads a line strictly, given it and its place for an error: its text and label; `None` if it is empty."""
-
-
-class Objects(NamedTuple):
-    """Rows, and whether their labels are text (`str`) or whole numbers (`int`); `None` if there are none."""
-
-    rows: Regular
-    kind_of_label: type | None
 
 
 class ObjectReader:
@@ -73,9 +66,8 @@ class ObjectReader:
         self._label = label
         self._read_line = read_line
         self._empty_texts = empty_texts
-        self._scanner = Scanner()
 
-    def read(self, data: bytes, *, is_last: bool) -> Objects | None:
+    def read(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows of the whole lines of `data`; `None` if something may be wrong with one of them, or none ends.
 
         Args:
@@ -85,7 +77,7 @@ class ObjectReader:
         data, size, stopped = whole_lines(data, is_last=is_last)
         if not size or not is_utf8(data, len(data)):
             return None
-        lines = _lines(np.frombuffer(data, np.uint8), self._scanner)
+        lines = _lines(np.frombuffer(data, np.uint8))
         try:
             parts = self._alike(data, lines)
             parts += self._one_by_one(data, lines, parts)
@@ -97,7 +89,7 @@ class ObjectReader:
         texts, labels = _joined(parts, labelled=self._label is not None)
         if not self._empty_texts and has_blank(texts):
             return None
-        return Objects(Regular(size, len(lines.starts), texts, labels, stopped), kinds.pop() if kinds else None)
+        return Regular(size, len(lines.starts), texts, labels, stopped, kinds.pop() if kinds else None)
 
     def _alike(self, data: bytes, lines: _Lines) -> list[_Part]:
         """The lines of the forms that are frequent."""
@@ -178,8 +170,8 @@ class _Lines(NamedTuple):
     backslashes: Positions
 
 
-def _lines(block: Bytes, scanner: Scanner) -> _Lines:
-    special = scanner.find(block, b'"\\', below=32)
+def _lines(block: Bytes) -> _Lines:
+    special = find(block, b'"\\', below=32)
     kinds = block[special]
     is_end = kinds == NEWLINE
     newlines = special[is_end]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
+
+from pegboard import DataError
 
 from pegboard_data.blocks import Blocks
 from pegboard_data.csv_file import CsvFormat
@@ -18,11 +23,13 @@ from pegboard_data.rows import Batch, Problem, Record, batch_of, problem_of_labe
 from pegboard_data.spans import Regular
 from pegboard_data.txt_file import TxtFormat
 
-BLOCK_BYTES = 4 * 2**20
+BLOCK_BYTES = 2 * 2**20
 """Larger blocks leave the processor's cache, smaller ones cost more calls."""
 
 _STRICT_BYTES = 2**16
 """What is read strictly before it is seen whether what comes then is regular."""
+
+_MOST_THREADS = 4
 
 
 class Format(Protocol):
@@ -34,10 +41,18 @@ class Format(Protocol):
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows at the beginning of `data`, fast; `None` if there is any doubt about them, or no row ends.
 
+        Several threads call it at once.
+
         Args:
             data: begins with a row and ends anywhere.
             is_last: whether the file ends with it.
         """
+
+    def end_of_rows(self, data: bytes) -> int:
+        """Where, probably, the last row ends that ends in `data`, which begins with a row; 0 if none does."""
+
+    def accepts(self, found: Regular) -> bool:
+        """Whether what `regular` gave can follow all that comes before it in the file; asked in the file's order."""
 
     def strict(self, blocks: Blocks) -> Generator[Record, None, None]:
         """All rows from here on, one by one; whatever is wrong with one is a `DataError`."""
@@ -80,22 +95,99 @@ def _text_file(
 ) -> Iterator[Batch]:
     """The rows by blocks; where a block is not regular, some of it is read strictly and the next one is smaller."""
     size = block_bytes
-    with Blocks(path, options.encoding) as blocks:
+    with Blocks(path, options.encoding) as blocks, _Ahead(form, blocks, size) as ahead:
         form.begin(blocks)
-        while data := blocks.peek(size):
-            found = form.regular(data, is_last=blocks.at_end)
+        while (block := ahead.next(size)) is not None:
+            data, found = block
+            offset, line = blocks.offset - ahead.size - len(data), blocks.line
+            if found is not None and not form.accepts(found):
+                found = None
+            read, lines = (found.size, found.lines) if found is not None else (0, 0)
+            blocks.line = line + lines
+            if read < len(data) or found is None or found.stopped:
+                ahead.forget(data[read:])
+            del data  # it must not be there twice while a long row is read
             if found is not None:
-                place = _Place(form, path, options.encoding, blocks.offset, blocks.line)
-                blocks.skip(found.size, found.lines)
                 size = min(2 * size, block_bytes)
                 if len(found.texts):
-                    yield Batch(found.texts, found.labels, place)
+                    yield Batch(found.texts, found.labels, _Place(form, path, options.encoding, offset, line))
             if found is None or found.stopped:
-                del data  # it must not be there twice while a long row is read
                 batch = _strict_batch(form, blocks, options, min(_STRICT_BYTES, block_bytes), problem_of)
                 size = min(2 * _STRICT_BYTES, block_bytes)
                 if len(batch.texts):
                     yield batch
+
+
+class _Ahead:
+    """Blocks and what is regular in them, some of them read in threads ahead of their turn.
+
+    Where a block ends is guessed before the one before it is read. A guess that was wrong shows by rows that are left
+    over, and then all that was read after these is read again from there on.
+
+    Args:
+        form: reads the blocks; several threads use it at once.
+        blocks: where they come from.
+        whole: the size of a usual block; only those are read ahead.
+    """
+
+    def __init__(self, form: Format, blocks: Blocks, whole: int) -> None:
+        self.size = 0
+        """bytes of the blocks that are read ahead"""
+        self._form = form
+        self._blocks = blocks
+        self._whole = whole
+        self._waiting: deque[tuple[bytes, Future[Regular | None]]] = deque()
+        self._workers: ThreadPoolExecutor | None = None
+        self._threads = min(cores(), _MOST_THREADS)
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._workers is not None:
+            self._workers.shutdown(cancel_futures=True)
+
+    def next(self, size: int) -> tuple[bytes, Regular | None] | None:
+        """The next block of about `size` bytes, which is passed, and what is regular at its beginning."""
+        if size == self._whole and self._threads > 1:
+            self._fill()
+        if self._waiting:
+            data, found = self._waiting.popleft()
+            self.size -= len(data)
+            return data, found.result()
+        data = self._blocks.peek(size)
+        if not data:
+            return None
+        is_last = self._blocks.at_end
+        self._blocks.skip(len(data), 0)
+        return data, self._form.regular(data, is_last=is_last)
+
+    def forget(self, rest: bytes) -> None:
+        """Have `rest`, the end of the block that `next` gave last, come next, at the line that `blocks` says."""
+        for _, found in self._waiting:
+            found.cancel()
+        self._blocks.go_back(b"".join([rest, *(data for data, _ in self._waiting)]), self._blocks.line)
+        self._waiting.clear()
+        self.size = 0
+
+    def _fill(self) -> None:
+        while len(self._waiting) <= self._threads:
+            try:
+                data = self._blocks.peek(self._whole)
+            except DataError:
+                if self._waiting:
+                    return  # what comes before may be wrong too; it is raised again
+                raise
+            is_last = self._blocks.at_end
+            if is_last and not self._waiting and self._workers is None:
+                return  # it is all there is
+            data = data if is_last else data[: self._form.end_of_rows(data)]
+            if not data:
+                return
+            self._workers = self._workers or ThreadPoolExecutor(self._threads, "pegboard-read")
+            self._blocks.skip(len(data), 0)
+            self.size += len(data)
+            self._waiting.append((data, self._workers.submit(self._form.regular, data, is_last=is_last)))
 
 
 def _strict_batch(form: Format, blocks: Blocks, options: FilesOptions, size: int, problem_of: Problem) -> Batch:
@@ -143,3 +235,8 @@ class _Place:
                     if number == row:
                         return f"{self._path}, line {line}"
         return str(self._path)  # the file was changed since
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

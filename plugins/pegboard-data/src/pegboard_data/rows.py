@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pegboard import DataError
+from pegboard import DataError, first_blank
 
 MOST_LABELS = 1_000_000
 """More labels than these are refused: then a column of texts was taken for that of the labels."""
@@ -149,22 +149,17 @@ def check_texts(texts: pa.Array, place: Place, *, empty_texts: bool) -> None:
     Raises:
         DataError: the first such text.
     """
-    blank = _is_blank(texts)
-    bad = pc.match_substring(texts, "\0")
-    bad = bad if empty_texts else pc.or_(blank, bad)
-    if pc.any(bad).as_py():
-        row = pc.index(bad, True).as_py()
-        what = "the text is empty" if blank[row].as_py() else "the text holds a NUL character"
-        raise DataError(what, where=place(row), hint="mend or remove the row")
+    blank = None if empty_texts else first_blank(texts)
+    with_nul = pc.index(pc.match_substring(texts, "\0"), True).as_py()
+    found = [row for row in (blank, with_nul) if row is not None and row >= 0]
+    if found:
+        what = "the text is empty" if min(found) == blank else "the text holds a NUL character"
+        raise DataError(what, where=place(min(found)), hint="mend or remove the row")
 
 
 def has_blank(texts: pa.Array) -> bool:
     """Whether a text is nothing but white space."""
-    return bool(pc.any(_is_blank(texts)).as_py())
-
-
-def _is_blank(texts: pa.Array) -> pa.BooleanArray:
-    return pc.equal(pc.utf8_trim_whitespace(texts), "")
+    return first_blank(texts) is not None
 
 
 def problem_of_label(label: str) -> str | None:

@@ -17,6 +17,9 @@ Mask = npt.NDArray[np.bool_]
 
 NEWLINE, RETURN, QUOTE, TAB, SPACE = b'\n\r"\t '
 
+_PIECE_BYTES = 2**18
+"""What is searched at once stays in the processor's cache."""
+
 
 class Regular(NamedTuple):
     """The rows at the beginning of a block, read without any doubt.
@@ -27,6 +30,7 @@ class Regular(NamedTuple):
         texts: Arrow `string`.
         labels: Arrow dictionary of int32 and `string`; `None` where labels are not read.
         stopped: whether what comes next has to be read strictly.
+        kind_of_label: in a format that knows kinds of labels, that of these: `str` or `int`.
     """
 
     size: int
@@ -34,25 +38,25 @@ class Regular(NamedTuple):
     texts: pa.StringArray
     labels: pa.DictionaryArray | None
     stopped: bool = False
+    kind_of_label: type | None = None
 
 
-class Scanner:
-    """Finds bytes, in memory that it keeps: fresh memory would cost more than the search."""
-
-    def __init__(self) -> None:
-        self._found = np.empty(0, np.bool_)
-        self._more = np.empty(0, np.bool_)
-
-    def find(self, block: Bytes, characters: bytes, *, below: int = 0) -> Positions:
-        """The positions of these characters, and of all bytes `below`."""
-        if len(self._found) < len(block):
-            self._found, self._more = np.empty(len(block), np.bool_), np.empty(len(block), np.bool_)
-        found, more = self._found[: len(block)], self._more[: len(block)]
-        np.less(block, below, out=found) if below else np.equal(block, characters[0], out=found)
+def find(block: Bytes, characters: bytes, *, below: int = 0) -> Positions:
+    """The positions of these characters, and of all bytes `below`."""
+    size = min(len(block), _PIECE_BYTES)
+    found_in_piece, more_in_piece = np.empty((2, size), np.bool_)
+    parts = []
+    for start in range(0, len(block), _PIECE_BYTES):
+        piece = block[start : start + _PIECE_BYTES]
+        found, more = found_in_piece[: len(piece)], more_in_piece[: len(piece)]
+        np.less(piece, below, out=found) if below else np.equal(piece, characters[0], out=found)
         for character in characters if below else characters[1:]:
-            np.equal(block, character, out=more)
+            np.equal(piece, character, out=more)
             np.logical_or(found, more, out=found)
-        return np.flatnonzero(found)
+        part = np.flatnonzero(found)
+        part += start
+        parts.append(part)
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def whole_lines(data: bytes, *, is_last: bool) -> tuple[bytes, int, bool]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -14,11 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from pegboard import DataError, read_ahead
 
+from pegboard_data.reading import cores
 from pegboard_data.rows import Batch, LabelNumbers
 from pegboard_data.tables import features_of, label_lists
 
 _NAMES = "labels.json"
-_READ_BYTES = 2**20
+_READ_BYTES = 2**18
+_PART_BYTES = 2**24
 
 
 def write_split(
@@ -144,12 +148,27 @@ def _state(file: Path) -> tuple[int, ...]:
 
 
 def _hash(file: Path) -> str:
-    digest = hashlib.sha256()
+    """A SHA-256 of the SHA-256 of each part of a file; parts of a large one are read in several threads."""
+    size = _state(file)[1]
+    parts = range(0, max(size, 1), _PART_BYTES)
     try:
-        with file.open("rb", buffering=0) as stream:
-            buffer = memoryview(bytearray(_READ_BYTES))
-            while count := stream.readinto(buffer):
-                digest.update(buffer[:count])
+        if len(parts) == 1:
+            digests = [_hash_of_part(file, 0)]
+        else:
+            with ThreadPoolExecutor(cores()) as workers:
+                digests = list(workers.map(partial(_hash_of_part, file), parts))
     except OSError as error:
         raise DataError(f"can't be read: {error.strerror or error}", where=str(file)) from None
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _hash_of_part(file: Path, start: int) -> bytes:
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as stream:
+        stream.seek(start)
+        buffer = memoryview(bytearray(_READ_BYTES))
+        left = _PART_BYTES
+        while left and (count := stream.readinto(buffer[:left])):
+            digest.update(buffer[:count])
+            left -= count
+    return digest.digest()

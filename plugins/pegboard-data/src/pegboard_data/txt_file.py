@@ -23,7 +23,7 @@ from pegboard_data.spans import (
     Bytes,
     Positions,
     Regular,
-    Scanner,
+    find,
     is_utf8,
     starts_with,
     strings,
@@ -51,7 +51,6 @@ class TxtFormat:
         self._labelled = options.labelled
         self._empty_texts = options.empty_texts == "keep"
         self._marked = False
-        self._scanner = Scanner()
         self._by_tab = FieldReader("\t", 2, 1, 0, quotes=False, empty_texts=self._empty_texts, problem_of=problem_of)
 
     def begin(self, blocks: Blocks) -> None:
@@ -68,6 +67,14 @@ class TxtFormat:
                     self._marked = _is_marked(line.rstrip("\r\n"), f"{blocks.path}, line {ahead.line - 1}")
                     return
 
+    def end_of_rows(self, data: bytes) -> int:
+        """Where the last whole line of `data` ends; 0 if there is none."""
+        return data.rfind(b"\n") + 1
+
+    def accepts(self, found: Regular) -> bool:
+        """Whether rows of `regular` can follow those before: always."""
+        return True
+
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows at the beginning of `data`, if there is no doubt about them."""
         if self._labelled and not self._marked:
@@ -76,7 +83,7 @@ class TxtFormat:
         if not size or not is_utf8(data, len(data)):
             return None
         block = np.frombuffer(data, np.uint8)
-        newlines = self._scanner.find(block, b"\n")
+        newlines = find(block, b"\n")
         starts, ends = lines_in(block, newlines, returns=b"\r" in data)
         labels = None
         if self._labelled:
