@@ -1,12 +1,15 @@
 """Of a long text only the ends are encoded that are kept: exactly as if it were encoded whole and cut then."""
 
+import random
 import re
 
 import pegboard
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.encoding import UnitEncoder
+from pegboard.text.library_units import borders_within_words
 from pegboard.text.ragged import ends_kept, from_lists
 from pegboard.text.segments import Cutter
 
@@ -148,6 +151,63 @@ def test_the_end_alone_gives_the_last_ids(made, name, text, size, count, choice)
     assert ids == expected(whole, choice, count, 0)
 
 
+LONG_WORDS = st.lists(
+    st.one_of(
+        st.builds(
+            lambda letters, times: letters * times,
+            st.text("abczAQXéßΣйחلがア한ñ9", min_size=1, max_size=3),
+            st.integers(100, 900),
+        ),
+        st.text("abcdefghijklmnopqrstuvwxyzQXZ", min_size=50, max_size=300),
+        st.sampled_from(
+            [*SCRIPTS.values(), "'", "don't", "_", "中文" * 300, "\u0301", "😀" * 50, "...", "[SEP]", "ﷺ", "e"]
+        ),
+    ),
+    max_size=6,
+).map("".join)
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@settings(max_examples=60, deadline=None)
+@given(text=LONG_WORDS, count=st.sampled_from([3, 40]), choice=st.sampled_from(["head", "tail", "both"]))
+def test_words_without_end(made, name, text, count, choice):
+    """Of a word that is too long to be known only the beginning is looked at; others may be cut between letters."""
+    whole = trained_once(made, name, max_length=10**6).encode_batch([text])[0].as_py()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pegboard.text.encoding._LONG_BYTES", 30)
+        ids = trained_once(made, name, max_length=count, long_texts=choice).encode_batch([text, "a"])[0].as_py()
+    assert ids == expected(whole, choice, count, 0)
+
+
+@pytest.mark.parametrize("form", ["none", "nfc", "nfd", "nfkc", "nfkd"])
+@pytest.mark.parametrize("name", ["word", "wordpiece"])
+def test_no_word_ends_between_plain_letters(name, form):
+    tokenizer = trained(name, normalization=form)
+    normalizer, splitter = tokenizer.backend.normalizer, tokenizer.backend.pre_tokenizer
+    letters = re.findall(tokenizer.letters, "".join(map(chr, range(0xD800))))
+    assert len(letters) > 11_000
+    assert ("中" in letters) == (name == "word")
+    for start in range(0, len(letters), 50):
+        word = "".join(letters[start : start + 50] * 2)
+        normal = normalizer.normalize_str(word) if normalizer else word
+        assert splitter.pre_tokenize_str(normal) == [(normal, (0, len(normal)))], word
+        assert len(normal) >= len(word)
+
+
+@pytest.mark.parametrize("name", ["bpe", "unigram"])
+def test_letters_that_no_token_joins(name, monkeypatch):
+    """Of a word of a megabyte little is encoded."""
+    tokenizer = trained(name, max_length=50)
+    seen = []
+    encode = tokenizer._trained.encoder._encode
+    monkeypatch.setattr(
+        tokenizer._trained.encoder, "_encode", lambda units, _: seen.extend(units.to_pylist()) or encode(units, _)
+    )
+    text = "".join(random.Random(3).choices("abcdefghijklmnopqrstuvwxyz", k=1_000_000))
+    assert tokenizer.encode_batch([text])[0].as_py() == tokenizer.backend.encode(text).ids
+    assert 60_000 < sum(map(len, seen)) < 80_000
+
+
 @pytest.fixture(scope="module")
 def made():
     return {}
@@ -200,3 +260,36 @@ def test_windows_must_go_on(special, length):
         pegboard.build_tokenizer("word", max_length=length, **given)
     pegboard.build_tokenizer("word", max_length=length + 1, **given)
     pegboard.build_tokenizer("word", max_length=length, long_texts="tail", special_tokens=special)
+
+
+def bpe_of(added=(), **settings):
+    """A byte-level pipeline whose one merge joins q and x."""
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {piece: i for i, piece in enumerate([*alphabet, "qx"])}
+    backend = Tokenizer(models.BPE(vocabulary, [("q", "x")], **settings))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.add_tokens([AddedToken(**token) for token in added])
+    return backend
+
+
+def borders(backend, text, *, head=True):
+    rules = AsciiWords(None, backend.pre_tokenizer, [], space_first=True)
+    pattern = borders_within_words(backend, rules, head=head)
+    return [match.start() for match in re.finditer(pattern, text)] if pattern else None
+
+
+def test_where_no_token_lies_across():
+    from tokenizers import Tokenizer, models
+
+    assert borders(bpe_of(), "aaaaqxqx") == [4, 6]
+    assert borders(bpe_of(), "'llama qxa") == [5]
+    assert borders(bpe_of([{"content": "xq", "normalized": False}]), "aaaaqxqx") == [4]
+    for unlike in ({"ignore_merges": True}, {"end_of_word_suffix": "</w>"}, {"dropout": 0.1}):
+        assert borders(bpe_of(**unlike), "aaaaqxqx") is None
+    assert borders(bpe_of([{"content": "a", "single_word": True}]), "aaaaqxqx") is None
+    unigram = Tokenizer(models.Unigram([("?", 0.0), ("q", -1.0), ("qx", -1.0)], unk_id=0))
+    unigram.pre_tokenizer = bpe_of().pre_tokenizer
+    assert borders(unigram, "aaaaqxqx") == [4, 6]
+    assert borders(unigram, "aaaaqxqx", head=False) is None

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pegboard.run import Run
     from pegboard.specs import ComponentSpec, SameAs
     from pegboard.text.ahead import read_ahead
-    from pegboard.text.library import LibraryTokenizer, library_normalizer, read_backend
+    from pegboard.text.library import PLAIN_LETTERS, LibraryTokenizer, library_normalizer, read_backend
     from pegboard.text.merging import merge_frequent_pairs
     from pegboard.text.pieces import PieceTokenizer
     from pegboard.text.texts import first_blank
@@ -79,7 +79,7 @@ _HOMES = {
     "pegboard.run": ("Run",),
     "pegboard.specs": ("ComponentSpec", "SameAs"),
     "pegboard.text.ahead": ("read_ahead",),
-    "pegboard.text.library": ("LibraryTokenizer", "library_normalizer", "read_backend"),
+    "pegboard.text.library": ("PLAIN_LETTERS", "LibraryTokenizer", "library_normalizer", "read_backend"),
     "pegboard.text.merging": ("merge_frequent_pairs",),
     "pegboard.text.pieces": ("PieceTokenizer",),
     "pegboard.text.texts": ("first_blank",),
@@ -91,6 +91,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "PLAIN_LETTERS",
     "SPECIAL_TOKENS",
     "ArtifactError",
     "Cache",

@@ -40,6 +40,8 @@ class UnitEncoder:
         before: ids put before each text.
         after: ids put after each text.
         border: a regular expression for further places where a long text may be cut.
+        long_word: matches, as its first group, the beginning of a word that is too long to be known, and then the rest
+            of the word, which no id depends on; `None` if there is no such word.
         long_texts: what is kept of a text with more ids: head, tail, both, or with windows all of it.
 
     Example:
@@ -59,6 +61,7 @@ class UnitEncoder:
         before: Sequence[int] = (),
         after: Sequence[int] = (),
         border: str = "",
+        long_word: re.Pattern[str] | None = None,
         long_texts: str = "head",
     ) -> None:
         self._cutter = cutter
@@ -71,6 +74,7 @@ class UnitEncoder:
             "long_texts": long_texts,
         }
         self._border = re.compile(border) if border else None
+        self._long_word = long_word
         self._idle: list[_Memory] = []
 
     def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
@@ -115,7 +119,7 @@ class UnitEncoder:
         first, last = self._ends
         beginning, up_to = self._beginning(memory, text, first)
         end, start = self._end(memory, text, last)
-        ids = np.concatenate([beginning, end]) if up_to <= start else memory.ids_of_part(text)
+        ids = np.concatenate([beginning, end]) if up_to <= start else self._ids_of_part(memory, text)
         return truncate_and_wrap(ids, np.array([0, len(ids)]), **self._wrapping)
 
     def _beginning(self, memory: _Memory, text: bytes, count: int) -> tuple[Ids, int]:
@@ -123,7 +127,7 @@ class UnitEncoder:
         size = _LONG_BYTES
         while count:
             up_to = border_from(text, size, self._cutter.where, self._border)
-            ids = memory.ids_of_part(text[:up_to])
+            ids = self._ids_of_part(memory, text[:up_to])
             if up_to == len(text) or len(ids) >= count:
                 return ids, up_to
             size *= 8
@@ -139,11 +143,17 @@ class UnitEncoder:
         while count and size < len(text):
             before = border_from(text, len(text) - size, self._cutter.where, self._border)
             start = border_from(text, before + 1, self._cutter.where, self._border)
-            ids = memory.ids_of_part(text[before:])[len(memory.ids_of_part(text[before:start])) :]
+            ids = self._ids_of_part(memory, text[before:])[len(self._ids_of_part(memory, text[before:start])) :]
             if len(ids) >= count:
                 return ids, start
             size *= 8
-        return (memory.ids_of_part(text), 0) if count else (np.zeros(0, np.int32), len(text))
+        return (self._ids_of_part(memory, text), 0) if count else (np.zeros(0, np.int32), len(text))
+
+    def _ids_of_part(self, memory: _Memory, text: bytes) -> Ids:
+        """All ids of a text or of a part of one; a part without borders may be as long as the text."""
+        if self._long_word and len(text) > 4 * _LONG_BYTES:
+            text = self._long_word.sub(r"\1", text.decode()).encode()
+        return memory.ids_of_part(text)
 
 
 class _Memory:

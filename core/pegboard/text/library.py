@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from pegboard.text.encoding import UnitEncoder
     from pegboard.text.segments import Cut
 
-__all__ = ["LibraryTokenizer", "library_normalizer", "read_backend"]
+__all__ = ["PLAIN_LETTERS", "LibraryTokenizer", "library_normalizer", "read_backend"]
+
+PLAIN_LETTERS = (
+    "0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e"  # Latin
+    "\u0391-\u03a1\u03a3-\u03a9\u03b1-\u03c9\u0400-\u045f"  # Greek, Cyrillic
+    "\u05d0-\u05ea\u0621-\u063a\u0641-\u064a"  # Hebrew, Arabic
+    "\u3041-\u3096\u30a1-\u30fa\uac00-\ud7a3"  # Japanese syllables, Korean
+)
+"""Letters and digits of many scripts, for a class of a regular expression: those that stay letters in every Unicode
+normalization form, with accents or without, and that are not Chinese."""
 
 
 class _Trained(NamedTuple):
@@ -55,6 +64,9 @@ class LibraryTokenizer(Tokenizer):
             cut in two: the ids of what stands before such a place are the first of the whole text's ids, and those that
             follow are the same whatever stands before it, if anything does. Of a text of 64 kB and more only as much is
             then encoded as `max_length` leaves of it, also in scripts without spaces.
+        letters: a regular expression of one character: of characters that it matches, however many follow each other,
+            each leaves at least one when normalized, and no word ends between them. Of a word that is longer than any
+            known one, only the beginning is then looked at.
         characters: set it to true where each character of the normalized text is a token, and nothing else is.
     """
 
@@ -63,6 +75,7 @@ class LibraryTokenizer(Tokenizer):
     space_first: bool = False
     ascii_words: bool = False
     border: str = ""
+    letters: str = ""
     characters: bool = False
 
     def __init__(self, options: Any) -> None:
@@ -227,7 +240,13 @@ class LibraryTokenizer(Tokenizer):
         import tokenizers
 
         from pegboard.text.encoding import UnitEncoder
-        from pegboard.text.library_units import character_encoder, cutter, word_encoder
+        from pegboard.text.library_units import (
+            borders_within_words,
+            character_encoder,
+            cutter,
+            long_word,
+            word_encoder,
+        )
         from pegboard.text.ragged import from_lists
 
         unlimited = tokenizers.Tokenizer.from_str(backend.to_str())
@@ -245,13 +264,15 @@ class LibraryTokenizer(Tokenizer):
             encodings = unlimited.encode_batch_fast(units.to_pylist(), add_special_tokens=False)
             return from_lists([encoding.ids for encoding in encodings])
 
+        within_words = borders_within_words(unlimited, units_cutter.words, head=self.long_texts == "head")
         encoder = UnitEncoder(
             units_cutter,
             encode,
             self.max_length,
             before=before,
             after=after,
-            border=self.border,
+            border="|".join(filter(None, (self.border, within_words))),
+            long_word=long_word(unlimited.model, self.letters),
             long_texts=self.long_texts,
         )
         if not self.characters:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from pegboard.text.segments import Cut, Cutter
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["character_encoder", "cutter", "word_encoder"]
+__all__ = ["borders_within_words", "character_encoder", "cutter", "long_word", "word_encoder"]
 
 _WORDS_AT_ONCE = 1_000
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def cutter(backend: tokenizers.Tokenizer, where: Cut, *, ascii_words: bool) -> Cutter:
@@ -84,6 +86,72 @@ def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStri
         unknown = vocabulary[model.unk_token]
         return lambda words: from_lists([(vocabulary.get(piece(word), unknown),) for word in words.to_pylist()])
     return lambda words: _ids_of_words(model_only, list(map(piece, words.to_pylist())))
+
+
+def long_word(model: Any, letters: str) -> re.Pattern[str] | None:
+    """Matches a word that is longer than any that the model knows: in a group what is enough of it, and the rest.
+
+    Args:
+        model: a model of the library.
+        letters: as `LibraryTokenizer.letters`.
+    """
+    from tokenizers import models
+
+    if not letters:
+        return None
+    if isinstance(model, models.WordPiece):
+        longest = model.max_input_chars_per_word
+    elif isinstance(model, models.WordLevel):
+        longest = max(map(len, _vocabulary(model)), default=0)
+    else:
+        return None
+    return re.compile(f"({letters}{{{4 * longest + 1}}}){letters}+")  # more than enough, however it is normalized
+
+
+def borders_within_words(backend: tokenizers.Tokenizer, rules: AsciiWords | None, *, head: bool) -> str:
+    """A regular expression for places between two ASCII letters that no token of a BPE or Unigram model lies across.
+
+    Neither merges nor the best path through a word reach from one side of such a place to the other.
+
+    Args:
+        backend: the pipeline.
+        rules: of its normalizer and pre-tokenizer; `None` if it keeps to none.
+        head: whether of a text only the beginning is needed. A Unigram model's scores are added up from the left, so
+            that behind such a place they may be rounded otherwise than in the whole text.
+    """
+    from tokenizers import models
+
+    model, added = backend.model, backend.get_added_tokens_decoder().values()
+    plain_bpe = isinstance(model, models.BPE) and not (model.dropout or model.end_of_word_suffix or model.ignore_merges)
+    if rules is None or any(token.single_word for token in added):
+        return ""
+    if not plain_bpe and not (head and isinstance(model, models.Unigram)):
+        return ""
+    joined = _pairs([*_vocabulary(model), *(token.content for token in added)])
+    normal = {letter: chr(rules.normalized[ord(letter)]) for letter in _LETTERS}
+    no_letters = (rules.GAP, rules.ALONE, rules.NOT_PLAIN)
+    within = {letter for letter in _LETTERS if rules.kinds[ord(letter)] not in no_letters}
+    apart = {
+        left: "".join(right for right in _LETTERS if right in within and normal[left] + normal[right] not in joined)
+        for left in _LETTERS
+        if left in within
+    }
+    places = [f"(?<={left})(?=[{right}])" for left, right in apart.items() if right]
+    # What an apostrophe may begin, such as 'll, lies further back.
+    return f"(?<=[A-Za-z]{{4}})(?:{'|'.join(places)})" if places else ""
+
+
+def _pairs(tokens: Iterable[str]) -> set[str]:
+    """All pairs of characters that stand side by side in a token."""
+    codes = np.frombuffer("\0".join(tokens).encode("utf-32-le"), np.uint32).astype(np.uint64)
+    pairs = np.unique(codes[:-1] << np.uint64(32) | codes[1:])
+    return {chr(pair >> 32) + chr(pair & 0xFFFFFFFF) for pair in pairs.tolist()}
+
+
+def _vocabulary(model: Any) -> dict[str, int]:
+    import tokenizers
+
+    return tokenizers.Tokenizer(model).get_vocab()
 
 
 def _ids_of_words(model_only: tokenizers.Tokenizer, words: list[str]) -> pa.LargeListArray:

@@ -259,6 +259,17 @@ def test_no_border_lies_within_an_added_token(tmp_path: Path) -> None:
     assert not pretrained(backend, tmp_path).border
 
 
+def test_the_rest_of_a_word_that_is_too_long_is_not_looked_at(tmp_path: Path) -> None:
+    backend = learned("bert", TRAINING_TEXTS)
+    tokenizer = pretrained(backend, tmp_path)
+    texts = [f"the {'día' * 100_000}! fox", f"{'x' * 500_000} fox", "the fox"]
+    assert [row[:9] for row in tokenizer.encode_batch(texts).to_pylist()] == [
+        backend.encode(text).ids[:9] for text in texts
+    ]
+    backend.add_tokens(["a"])
+    assert not pretrained(backend, tmp_path).letters
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", ["bert", "gpt2", "first", "llama2"])
 def test_every_model_works(name: str, model: str, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pegboard import PLAIN_LETTERS
+
 from pegboard_bert.patterns import is_gpt_pattern
 from pegboard_bert.tokenizer_json import Step, steps_of
 
@@ -17,6 +19,7 @@ __all__ = ["Cuts", "where_to_cut"]
 _LETTER = r"[A-Za-z\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
 _SIGN = r"[,.;:!?()\u3001\u3002\uff0c\uff1a\uff1b\uff1f]"
 _BORDER = f"(?<={_LETTER})(?={_SIGN})"
+_OF_A_WORD = f"[{PLAIN_LETTERS}]"
 
 
 class Cuts(NamedTuple):
@@ -26,6 +29,7 @@ class Cuts(NamedTuple):
     space_first: bool = False
     ascii_words: bool = False
     border: str = ""
+    letters: str = ""
 
 
 def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
@@ -50,7 +54,8 @@ def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
             if step["type"] == "CharDelimiterSplit" and any(token.lstrip or token.rstrip for token in added):
                 return Cuts()
             by_kinds = all(_drops_space(other) or _cuts_between_kinds(other) for other in splitters)
-            return Cuts(context_free=True, ascii_words=by_kinds, border=_border(step, contents))
+            border, letters = _border(step, contents), _letters(splitters, contents)
+            return Cuts(context_free=True, ascii_words=by_kinds, border=border, letters=letters)
         if _gives_space_to_next_word(step):
             # A token that takes the white space behind it into itself would take it from the next segment.
             greedy = any(token.rstrip for token in added)
@@ -67,6 +72,12 @@ def _border(step: Step, contents: set[str]) -> str:
     """Where a word ends without a space, if the step makes it so and no added token lies across."""
     ends_words = step["type"] in ("BertPreTokenizer", "ByteLevel", "Split", "Whitespace")
     return _BORDER if ends_words and not any(re.search(_BORDER, content) for content in contents) else ""
+
+
+def _letters(splitters: list[Step], contents: set[str]) -> str:
+    """What no word ends between: not after normalizing either, and no added token begins there."""
+    within = all(step["type"] in ("BertPreTokenizer", "Whitespace", "WhitespaceSplit") for step in splitters)
+    return _OF_A_WORD if within and not any(re.match(_OF_A_WORD, content) for content in contents) else ""
 
 
 def _drops_space(step: Step) -> bool:

@@ -87,7 +87,8 @@ class PretrainedTokenizer(LibraryTokenizer):
         self._size = files.vocab_size
         self.pad_id, self.unk_id = self._id_of("pad", files.backend), self._id_of("unk", files.backend)
         with _explained():
-            self.context_free, self.space_first, self.ascii_words, self.border = where_to_cut(files.backend)
+            cuts = where_to_cut(files.backend)
+            self.context_free, self.space_first, self.ascii_words, self.border, self.letters = cuts
             self.use(files.backend)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pegboard import SPECIAL_TOKENS, LibraryTokenizer, count_pieces, library_normalizer, most_frequent
+from pegboard import PLAIN_LETTERS, SPECIAL_TOKENS, LibraryTokenizer, count_pieces, library_normalizer, most_frequent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +17,8 @@ __all__ = ["WordTokenizer"]
 
 # Letters, digits and their accents; an apostrophe or an invisible joiner between them is part of the word.
 _WORD = r"\w+(?:['’\u200c\u200d]\w+)*"
+# An opening bracket is left out, since a special token may begin with it.
+_MARKS = r",.!?;:()\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f\U0001f300-\U0001f64f"
 _OTHER_MARK = {"keep": r"[^\w\s]", "drop": r"[^\w\s\p{P}]"}
 
 
@@ -32,9 +34,9 @@ class WordTokenizer(LibraryTokenizer):
 
     context_free = True
     ascii_words = True
-    # After a mark that is no apostrophe, and before a character that no accent belongs to. An opening bracket is left
-    # out, since a special token may begin with it.
-    border = r"(?<=[\t\n\r ,.!?;:()\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f])(?=[A-Za-z0-9\u4e00-\u9fff])"
+    # After a mark that is no apostrophe, and before a character that no accent belongs to.
+    border = rf"(?<=[\t\n\r {_MARKS}])(?=[A-Za-z0-9\u4e00-\u9fff{_MARKS}])"
+    letters = rf"[{PLAIN_LETTERS}\u4e00-\u9fff]"
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
         """The most frequent words; see `LibraryTokenizer.learn`."""

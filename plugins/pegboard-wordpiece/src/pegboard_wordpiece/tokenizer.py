@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pegboard import SPECIAL_TOKENS, LibraryTokenizer, count_pieces, library_normalizer
+from pegboard import PLAIN_LETTERS, SPECIAL_TOKENS, LibraryTokenizer, count_pieces, library_normalizer
 
 from pegboard_wordpiece.training import learn_pieces
 
@@ -40,6 +40,7 @@ class WordPieceTokenizer(LibraryTokenizer):
     # Marks and Chinese characters are words of their own. The next character is one that no accent belongs to, and an
     # opening bracket is left out, since a special token may begin with it.
     border = rf"(?<=[{_MARKS}{_CHINESE}])(?=[A-Za-z0-9{_CHINESE}])|(?<=[A-Za-z0-9])(?=[{_CHINESE}])"
+    letters = f"[{PLAIN_LETTERS}]"
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:
         """The pieces of the vocabulary; see `LibraryTokenizer.learn`."""
