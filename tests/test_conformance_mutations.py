@@ -135,6 +135,7 @@ TRAINERS = {
     "keeps-gradients": ("each_step_has_its_own_gradient", "points elsewhere"),
     "forgets-to-step": ("loss_falls", "the loss went from"),
     "mixes-up-labels": ("it_generalizes", "validation accuracy is"),
+    "knows-of-classes": ("the_task_decides_what_is_minimized", "with several labels a row"),
     "stays-in-evaluation": ("modes_are_right", "learns in evaluation mode"),
     "validates-with-dropout": ("modes_are_right", "validates in training mode"),
     "forgets-to-report": ("epochs_are_reported", r"it reported the epochs \[1, 2, 3\]"),

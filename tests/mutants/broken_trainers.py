@@ -194,6 +194,21 @@ class MixesUpLabels(Correct):
         super().step(model, optimizer, {**batch, "labels": batch["labels"].roll(1)})
 
 
+class KnowsOfClasses(Correct):
+    """Computes the loss itself, as if every row had one label."""
+
+    def step(self, model, optimizer, batch):
+        output, labels = model(**batch), batch["labels"]
+        loss = output.loss_sum / output.loss_weight
+        if not loss.isfinite():
+            raise pegboard.RunError("the loss is not a number")
+        if labels.ndim > 1:
+            loss = torch.nn.functional.cross_entropy(output.outputs, labels.float().argmax(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
 class StaysInEvaluation(Correct):
     """Does not go back to training mode after validating."""
 

@@ -15,7 +15,14 @@ from pegboard.tasks.classify import ClassificationData, EncodedSplit
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["SpyingSplit", "TinyRun", "tiny_data", "tiny_network"]
+__all__ = [
+    "SpyingSplit",
+    "TinyRun",
+    "tiny_data",
+    "tiny_multi_label_data",
+    "tiny_multi_label_network",
+    "tiny_network",
+]
 
 LABELS = ("low", "middle", "high")
 VOCABULARY = 32
@@ -39,6 +46,26 @@ class SpyingSplit(EncodedSplit):
 def tiny_data(rows: int = 96, validation_rows: int = 30) -> ClassificationData:
     """Rows of random ids whose label is told by the range that most ids lie in."""
     return ClassificationData(_split(rows, seed=1), _split(validation_rows, seed=2), LABELS)
+
+
+def tiny_multi_label_data(rows: int = 96, validation_rows: int = 30) -> ClassificationData:
+    """Rows of random ids, of ranges that mean a label each: a row has the labels of none to all of them."""
+    from pegboard.tasks.multi_label import MultiLabel
+    from pegboard.tasks.options import MultiLabelOptions
+
+    task = MultiLabel(MultiLabelOptions.model_validate({}))
+    train, validation = _multi_label_split(rows, seed=3), _multi_label_split(validation_rows, seed=4)
+    return ClassificationData(train, validation, LABELS, task)
+
+
+def tiny_multi_label_network(seed: int = 0) -> nn.Module:
+    """The same network for rows with any number of labels."""
+    from pegboard.pipeline.model import seed_everything
+    from pegboard.tasks.network import MultiLabelNetwork
+    from pegboard.testing.tiny_encoder import TinyEncoder
+
+    seed_everything(seed)
+    return MultiLabelNetwork(TinyEncoder(VOCABULARY), len(LABELS), dropout=0.1)
 
 
 def tiny_network(seed: int = 0) -> nn.Module:
@@ -97,3 +124,15 @@ def _split(rows: int, *, seed: int) -> SpyingSplit:
         low = 2 + 10 * int(label)
         ids.append(generator.integers(low, low + 10, length).tolist())
     return SpyingSplit(pa.array(ids, pa.large_list(pa.int32())), labels.astype(np.int64), pad_id=0)
+
+
+def _multi_label_split(rows: int, *, seed: int) -> SpyingSplit:
+    import pyarrow as pa
+
+    generator = np.random.default_rng(seed)
+    labels = generator.random((rows, len(LABELS))) < 0.5
+    ids = []
+    for row in labels:
+        of_labels = [generator.integers(2 + 10 * label, 12 + 10 * label, 3) for label in np.flatnonzero(row)]
+        ids.append(np.concatenate([[1], *of_labels]).tolist())
+    return SpyingSplit(pa.array(ids, pa.large_list(pa.int32())), labels, pad_id=0)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pegboard.contracts.trainer import StepOutput, Trainer
 from pegboard.errors import PegboardError
 from pegboard.testing.conformance import Conformance, NotApplicable, assert_only_data, temporary_folder
-from pegboard.testing.tiny import TinyRun, tiny_data, tiny_network
+from pegboard.testing.tiny import TinyRun, tiny_data, tiny_multi_label_data, tiny_multi_label_network, tiny_network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -108,6 +108,20 @@ class TrainerConformance(Conformance):
         with temporary_folder() as folder:
             accuracy = _accuracy(self.fit(folder, data=data).model, data)
         assert accuracy > 0.6, f"validation accuracy is {accuracy:.2f}, chance is 0.33"
+
+    def test_the_task_decides_what_is_minimized(self) -> None:
+        """Where rows have any number of labels its loss falls, too, and most labels are found on the validation rows.
+
+        A trainer that knows of classes, and computes a loss of its own, fits one task only.
+        """
+        data, model = tiny_multi_label_data(), tiny_multi_label_network(7)
+        before = _loss(model, data)
+        with temporary_folder() as folder:
+            model = self.fit(folder, data=data, model=model).model
+        after, figures = _loss(model, data), data.metrics(_outputs(model, data))
+        assert after < 0.8 * before, f"with several labels a row the loss went from {before:.3f} to {after:.3f}"
+        precision = figures["mean_average_precision"]
+        assert precision > 0.7, f"with several labels a row the average precision is {precision:.2f}, chance is 0.5"
 
     def test_figures_are_given(self) -> None:
         """`fit` gives a mapping with `seconds` and `epochs`.
