@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, str_to_bool
 from pegboard import RecipeError, UsageError
 from torch import Tensor, nn
@@ -47,6 +47,7 @@ def split_as_launched(accelerator: Accelerator) -> None:
     state = accelerator.state
     if state.distributed_type == DistributedType.MULTI_CPU:
         state.distributed_type = DistributedType.FSDP
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP  # from which each new state takes it
         state.fsdp_plugin = FullyShardedDataParallelPlugin()
     plugin = state.fsdp_plugin
     if getattr(plugin, "fsdp_version", 1) != 2:  # Accelerate before 1.6 knows of no second one
