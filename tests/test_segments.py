@@ -264,6 +264,7 @@ def test_blank_is_every_kind_of_white_space_and_nothing_else():
 
 def test_batches_of_a_map_stay_readable_when_their_pages_were_given_back(tmp_path, monkeypatch):
     monkeypatch.setattr(mapped, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(mapped, "_STEP_BYTES", 0)
     file = tmp_path / "texts.arrow"
     rows = [[f"{i} {j} " + "x" * 5000 for j in range(20)] for i in range(9)]
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, pa.schema([("text", pa.string())])) as stream:

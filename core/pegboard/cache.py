@@ -27,7 +27,7 @@ from pegboard.plugins.code import code_version
 __all__ = ["Cache", "Entry", "cache_folder", "checksum", "without_cache"]
 
 _ENTRY = "entry.json"
-_FORMAT = 1
+_FORMAT = 2
 _PARTIAL = ".partial"
 _LOCKS = ".locks"
 _READ_BYTES = 2**20

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pegboard.text.mapped import give_back, map_file
 from pegboard.text.ragged import Ids, values_and_offsets
 
 __all__ = ["StoredIds", "open_ids", "read_ids", "stored", "write_ids"]
@@ -45,7 +46,8 @@ def stored(ids: pa.LargeListArray) -> StoredIds:
 def write_ids(file: Path, blocks: Iterable[pa.LargeListArray]) -> tuple[int, int]:
     """Write blocks of ids, `large_list<int32>`, as an Arrow IPC stream with the column `input_ids`.
 
-    `datasets.Dataset.from_file` and `pyarrow.ipc.open_stream` read it as well.
+    `datasets.Dataset.from_file` and `pyarrow.ipc.open_stream` read it as well. A second file, which ends in `.places`,
+    tells `open_ids` where the rows are.
 
     Returns:
         How many rows and how many ids there are.
@@ -56,6 +58,7 @@ def write_ids(file: Path, blocks: Iterable[pa.LargeListArray]) -> tuple[int, int
             stream.write_batch(pa.record_batch([block], schema=_SCHEMA))
             rows += len(block)
             ids += block.offsets[-1].as_py() - block.offsets[0].as_py()
+    _write_places(file, rows)
     return rows, ids
 
 
@@ -67,19 +70,36 @@ def read_ids(file: Path) -> Iterator[pa.LargeListArray]:
 
 
 def open_ids(file: Path) -> StoredIds:
-    """The ids that `write_ids` wrote, as views of the memory-mapped file: nothing is read before it is used."""
-    mapped = pa.memory_map(str(file)).read_buffer()
-    whole = np.frombuffer(mapped, np.int32, len(mapped) // 4)
-    with pa.ipc.open_stream(mapped) as stream:
-        blocks = [batch.column(0) for batch in stream]
-    starts, lengths = np.empty((2, sum(map(len, blocks))), np.int64)
+    """The ids that `write_ids` wrote, as views of memory-mapped files: nothing is read before it is used."""
+    places = _numbers(_places_of(file), np.int64)
+    rows = len(places) // 2
+    return StoredIds(_numbers(file, np.int32), places[:rows], places[rows:])
+
+
+def _numbers(file: Path, kind: type[np.generic]) -> npt.NDArray[Any]:
+    count = file.stat().st_size // np.dtype(kind).itemsize
+    return np.frombuffer(map_file(file), kind, count) if count else np.zeros(0, kind)
+
+
+def _places_of(file: Path) -> Path:
+    return file.with_suffix(".places")
+
+
+def _write_places(file: Path, rows: int) -> None:
+    """Write beside a file of ids where in it, in numbers of int32, each row starts, and then how long each is."""
+    mapped = map_file(file)
+    buffer = pa.py_buffer(mapped)
     row = 0
-    for ids in blocks:
-        offsets = ids.offsets.to_numpy()
-        values = ids.values.buffers()[1]
-        # Arrow aligns its buffers, so every block's values lie at a whole number of int32 from the file's start.
-        first = (values.address - mapped.address) // 4 if values is not None else 0
-        np.add(offsets[:-1], first, out=starts[row : row + len(ids)])
-        np.subtract(offsets[1:], offsets[:-1], out=lengths[row : row + len(ids)])
-        row += len(ids)
-    return StoredIds(whole, starts, lengths)
+    with _places_of(file).open("wb") as places, pa.ipc.open_stream(buffer) as stream:
+        for batch in stream:
+            ids = batch.column(0)
+            offsets = ids.offsets.to_numpy()
+            values = ids.values.buffers()[1]
+            # Arrow aligns its buffers, so a block's values lie at a whole number of int32 from the file's start.
+            first = (values.address - buffer.address) // 4 if values is not None else 0
+            places.seek(8 * row)
+            places.write((offsets[:-1] + first).data)
+            places.seek(8 * (rows + row))
+            places.write(np.diff(offsets).data)
+            row += len(ids)
+            give_back(mapped)

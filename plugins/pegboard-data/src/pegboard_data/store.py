@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import datasets
+import datasets.table
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -78,13 +80,28 @@ def renumber(folder: Path, split: str, new: npt.NDArray[np.int64]) -> None:
 
 def _label_places(path: Path) -> list[tuple[int, int]]:
     """Where in the file the labels of each batch are, and how many."""
-    with pa.memory_map(str(path)) as file:
-        begin = file.read_buffer(file.size()).address
-        file.seek(0)
-        with pa.ipc.open_stream(file) as batches:
-            labels = [batch.column("label") for batch in batches]
-        numbers = [column.values if pa.types.is_list(column.type) else column for column in labels]
-        return [(column.buffers()[1].address - begin, len(column)) for column in numbers if len(column)]
+    mapped, buffer = _map(path)
+    places = []
+    with pa.ipc.open_stream(buffer) as batches:
+        for batch in batches:
+            column = batch.column("label")
+            numbers = column.values if pa.types.is_list(column.type) else column
+            if len(numbers):
+                places.append((numbers.buffers()[1].address - buffer.address, len(numbers)))
+            _give_back(mapped)
+    return places
+
+
+def _map(path: Path) -> tuple[mmap.mmap, pa.Buffer]:
+    with path.open("rb") as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return mapped, pa.py_buffer(mapped)
+
+
+def _give_back(mapped: mmap.mmap) -> None:
+    """Have what was read of a map no longer count as memory used; the system maps more than the little that is read."""
+    if hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def write_names(folder: Path, names: Sequence[str] | None) -> None:
@@ -97,10 +114,15 @@ def open_splits(folder: Path, splits: Iterable[str]) -> datasets.DatasetDict:
     names = json.loads((folder / _NAMES).read_text(encoding="utf-8"))
     opened = datasets.DatasetDict()
     for split in splits:
-        file = str(_file(folder, split))
-        with pa.memory_map(file) as mapped, pa.ipc.open_stream(mapped) as stream:
-            info = datasets.DatasetInfo(features=features_of(names, stream.schema))
-        opened[split] = datasets.Dataset.from_file(file, info=info, split=datasets.NamedSplit(split))
+        path = _file(folder, split)
+        mapped, buffer = _map(path)
+        with pa.ipc.open_stream(buffer) as stream:
+            table = stream.read_all()
+        _give_back(mapped)
+        info = datasets.DatasetInfo(features=features_of(names, table.schema))
+        opened[split] = datasets.Dataset(
+            datasets.table.MemoryMappedTable(table, str(path)), info=info, split=datasets.NamedSplit(split)
+        )
     return opened
 
 
