@@ -16,9 +16,10 @@ from pegboard.contracts.dataset import DatasetOptions
 from pegboard.errors import ComponentError, DataError
 from pegboard.pipeline.data import LabelledSplit, _fingerprint, load_data
 from pegboard.plugins.loading import Component
-from pegboard.recipe import Choice
+from pegboard.plugins.registry import Registry
+from pegboard.recipe import Choice, resolve_dataset
 from pegboard.specs import ComponentSpec
-from pegboard.text.texts import Texts
+from pegboard.text.texts import Texts, TextsHash
 
 NAMES = ["joy", "gloom", "rage"]
 
@@ -29,9 +30,13 @@ class Notes(Console):
     def __init__(self):
         super().__init__()
         self.notes = []
+        self.warnings = []
 
     def note(self, text):
         self.notes.append(text)
+
+    def warn(self, text):
+        self.warnings.append(text)
 
 
 def split(labels, texts=None, names=NAMES):
@@ -328,18 +333,102 @@ def test_core_reads_no_data_at_import():
 
 def test_texts_of_a_file_are_streamed_from_the_cache_not_held(tmp_path):
     """Whatever the size of the file: a column that lay in memory, or in pages of a map, would count as memory used."""
-    from pegboard.text.texts import _own_file
+    from pegboard.text.texts import own_file
 
     with gzip.open(tmp_path / "data.csv.gz", "wt") as file:  # as large files are, packed ones are put into the cache
         file.write("text,label\n" + "a text,x\nanother,y\n" * 50)
     loaded = pegboard.load_dataset(str(tmp_path / "data.csv.gz"))["train"]
-    file = _own_file(loaded)
+    file = own_file(loaded)
     assert file is not None
     assert list(Texts.of_dataset(loaded)) == loaded["text"][:]
     for changed in (loaded.select([1, 0]), loaded.rename_columns({"text": "label", "label": "text"}), loaded.skip(1)):
-        assert _own_file(changed) is None
+        assert own_file(changed) is None
 
 
 def test_texts_without_labels_can_not_be_trained_on():
     with pytest.raises(DataError, match=r"the texts have no labels\n.*pegboard tokenize"):
         load({"train": datasets.Dataset.from_dict({"text": ["a", "b"]})})
+
+
+class TestSecondTime:
+    """Texts of a file in the cache are checked and hashed once."""
+
+    ROWS = 600
+
+    @pytest.fixture
+    def file(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path / "cache"))
+        file = tmp_path / "data.csv.gz"
+        self.write(file)
+        return file
+
+    def write(self, file, text="text"):
+        rows = "\n".join(f"{text} {i},{NAMES[i % 3]}" for i in range(self.ROWS))
+        file.write_bytes(gzip.compress(f"text,label\n{rows}\n".encode()))
+
+    def load(self, file, console=None):
+        registry = Registry([])
+        return load_data(
+            resolve_dataset({"dataset": {"name": str(file)}}, registry), registry, console=console or Notes()
+        )
+
+    @pytest.fixture
+    def hashed(self, monkeypatch):
+        """Counts the texts that were hashed."""
+        counts = [0]
+        update = TextsHash.update
+
+        def counting(self, texts):
+            counts[0] += len(texts)
+            update(self, texts)
+
+        monkeypatch.setattr(TextsHash, "update", counting)
+        return counts
+
+    def test_nothing_is_hashed_again_and_all_is_the_same(self, file, hashed):
+        first = self.load(file)
+        assert hashed == [2 * self.ROWS]  # all of them, and those of each part that was cut
+        second = self.load(file)
+        assert hashed == [2 * self.ROWS]
+        assert first.fingerprint == second.fingerprint
+        for name, split in first.splits.items():
+            assert list(split.texts) == list(second.splits[name].texts)
+            assert split.labels.tolist() == second.splits[name].labels.tolist()
+            assert second.splits[name].texts.fingerprint() == Texts.of(list(split.texts)).fingerprint()
+
+    def test_other_texts_are_hashed(self, file, hashed):
+        first = self.load(file)
+        self.write(file, "other")
+        second = self.load(file)
+        assert hashed == [4 * self.ROWS]
+        assert first.fingerprint != second.fingerprint
+        assert second.splits["train"].texts.fingerprint() == Texts.of(list(second.splits["train"].texts)).fingerprint()
+
+    def test_a_file_that_was_changed_in_the_cache_is_made_again(self, file, hashed, tmp_path):
+        first = self.load(file)
+        [arrow] = (tmp_path / "cache" / "data").rglob("*.arrow")
+        data = bytearray(arrow.read_bytes())
+        data[data.index(b"text 77")] = ord("T")
+        arrow.write_bytes(data)
+        assert self.load(file).fingerprint == first.fingerprint
+        assert hashed == [2 * self.ROWS]
+
+    def test_a_damaged_fingerprint_is_made_again_with_a_notice(self, file, hashed, tmp_path):
+        first = self.load(file)
+        fingerprints = list((tmp_path / "cache" / "texts").rglob("fingerprint.txt"))
+        assert len(fingerprints) == 4
+        for fingerprint in fingerprints:
+            fingerprint.write_text("0" * 64)
+        console = Notes()
+        assert self.load(file, console).fingerprint == first.fingerprint
+        assert hashed == [4 * self.ROWS]
+        assert sum("is damaged" in warning for warning in console.warnings) == 4
+
+    def test_texts_that_are_refused_leave_nothing(self, file, tmp_path):
+        file.write_bytes(gzip.compress(b"text,label\n" + b"a,joy\n,gloom\n" * 9))
+        registry = Registry([])
+        dataset = resolve_dataset({"dataset": {"name": str(file), "empty_texts": "keep"}}, registry)
+        for _ in range(2):
+            with pytest.raises(DataError, match="train, row 1: the text is empty"):
+                load_data(dataset, registry)
+        assert not list((tmp_path / "cache").glob("texts/*"))

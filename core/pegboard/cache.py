@@ -24,13 +24,16 @@ from pegboard.errors import UsageError
 from pegboard.files import cannot_write, remove
 from pegboard.plugins.code import code_version
 
-__all__ = ["Cache", "Entry", "cache_folder", "checksum", "without_cache"]
+__all__ = ["Cache", "Entry", "cache_folder", "checksum", "content_key", "without_cache"]
 
 _ENTRY = "entry.json"
 _FORMAT = 2
 _PARTIAL = ".partial"
 _LOCKS = ".locks"
 _READ_BYTES = 2**20
+
+_checked: set[Path] = set()
+"""The entries that this process has checked byte by byte, or built."""
 
 _temporary: Path | None = None
 """Where `without_cache` has entries kept, until the process ends."""
@@ -133,6 +136,7 @@ class Cache:
                 self._console.warn(f"the cache entry {place} is damaged ({damage}); it is built again")
             self._remove_orphans(own=digest)
             _build(place, wanted, description, build)
+            _checked.add(place)
         return place
 
     def entries(self) -> list[Entry]:
@@ -247,6 +251,25 @@ def checksum(file: Path) -> str:
     return digest.hexdigest()
 
 
+def content_key(file: Path) -> dict[str, Any] | None:
+    """What stands for the bytes of a file in the key of another entry.
+
+    Args:
+        file: any file.
+
+    Returns:
+        The digest of its entry's key, its name, size and checksum; `None` unless it is in an entry that this process
+        has opened, and so has checked.
+    """
+    if file.parent not in _checked:
+        return None
+    try:
+        size, digest = json.loads((file.parent / _ENTRY).read_text("utf-8"))["files"][file.name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return {"entry": file.parent.name, "file": file.name, "size": size, "checksum": digest}
+
+
 def _build(place: Path, key: Mapping[str, Any], description: str, build: Callable[[Path], None]) -> None:
     # Not flushed to the disk: what a power cut tears, the checksums find.
     beside = place.with_name(f".{place.name}{_PARTIAL}")
@@ -299,6 +322,7 @@ def _size(folder: Path) -> int:
 
 
 def _opened(place: Path) -> Path:
+    _checked.add(place)
     with suppress(OSError):
         os.utime(place / _ENTRY)
     return place

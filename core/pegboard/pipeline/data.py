@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pegboard.cache import Cache, content_key
 from pegboard.console import Console, silent
 from pegboard.contracts.dataset import label_feature
 from pegboard.errors import DataError, one_of
@@ -30,6 +32,7 @@ __all__ = ["SPLITS", "LabelledData", "LabelledSplit", "label_names", "load_data"
 SPLITS = ("train", "validation", "test")
 
 _ROWS_AT_ONCE = 2**16
+_FINGERPRINT = "fingerprint.txt"
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,12 @@ def load_data(
     """
     loaded = load_splits(choice, registry, console)
     if not labelled and not any("label" in split.column_names for split in loaded.values()):
-        texts = {name: _checked_texts(split, name) for name, split in loaded.items()}
+        texts = {name: _checked_texts(split, name, console) for name, split in loaded.items()}
         splits = {name: LabelledSplit(rows, np.full(len(rows), -1, np.int8)) for name, rows in texts.items()}
         return LabelledData(splits, (), _fingerprint(splits, ()))
     names = label_names(loaded, choice.component.qualified_name)
     multi_label = label_feature(next(iter(loaded.values())))[1]
-    splits = {name: _checked(split, name, names) for name, split in loaded.items()}
+    splits = {name: _checked(split, name, names, console) for name, split in loaded.items()}
     if cut and labelled:
         _check_train(splits, names, console)
     if cut and "train" in splits:
@@ -163,29 +166,59 @@ def label_names(loaded: Mapping[str, datasets.Dataset], who: str) -> tuple[str, 
     return tuple(names)
 
 
-def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str]) -> LabelledSplit:
+def _checked(split: datasets.Dataset, name: str, label_names: Sequence[str], console: Console) -> LabelledSplit:
     """The split's texts and labels; refuses what can't be trained on, by row."""
+    from pegboard.text.texts import Texts, TextsHash, batches_of
+
+    texts = _known_texts(split, name, console)
+    if texts is not None:
+        columns = (batch.column(0) for batch in batches_of(split, ["label"]))
+        return LabelledSplit(texts, labels_of(columns, len(label_names), name))
+    hashed = TextsHash()
+    labels = labels_of(_hashed(_checked_rows(split, name, ["text", "label"]), hashed), len(label_names), name)
+    return LabelledSplit(Texts.of_dataset(split, fingerprint=hashed.hexdigest()), labels)
+
+
+def _checked_texts(split: datasets.Dataset, name: str, console: Console) -> Texts:
+    """The texts of a split without labels."""
+    from pegboard.text.texts import Texts
+
+    texts = _known_texts(split, name, console)
+    return texts if texts is not None else Texts.of_dataset(split, fingerprint=_fingerprint_of(split, name))
+
+
+def _known_texts(split: datasets.Dataset, name: str, console: Console) -> Texts | None:
+    """The texts of a file of the cache, which are checked and hashed once; `None` if the split is no such file."""
+    from pegboard.text.texts import Texts, own_file
+
+    file = own_file(split)
+    key = content_key(file) if file is not None else None
+    if key is None:
+        return None
+    found = _remembered({**key, "column": "text"}, len(split), lambda: _fingerprint_of(split, name), console)
+    return Texts.of_dataset(split, fingerprint=found)
+
+
+def _remembered(key: Mapping[str, Any], count: int, compute: Callable[[], str], console: Console) -> str:
+    """The fingerprint of some texts that `compute` gives, or gave an earlier process for the same `key`."""
     from pegboard.text.texts import TextsHash
 
-    texts = TextsHash()
-    labels = labels_of(_hashed(_checked_rows(split, name, ["text", "label"]), texts), len(label_names), name)
-    return LabelledSplit(_texts_of(split, texts), labels)
+    def build(folder: Path) -> None:
+        (folder / _FINGERPRINT).write_text(compute(), "ascii")
+
+    what = f"that {count:,} texts are sound, and their hash"
+    folder = Cache.open(console).folder("texts", key, what, build, code=TextsHash)
+    return (folder / _FINGERPRINT).read_text("ascii")
 
 
-def _checked_texts(split: datasets.Dataset, name: str) -> Texts:
-    """The texts of a split without labels."""
+def _fingerprint_of(split: datasets.Dataset, name: str) -> str:
+    """Check the texts of a split, and hash them."""
     from pegboard.text.texts import TextsHash
 
     texts = TextsHash()
     for _ in _hashed(_checked_rows(split, name, ["text"]), texts):
         pass
-    return _texts_of(split, texts)
-
-
-def _texts_of(split: datasets.Dataset, hashed: TextsHash) -> Texts:
-    from pegboard.text.texts import Texts
-
-    return Texts.of_dataset(split, fingerprint=hashed.hexdigest())
+    return texts.hexdigest()
 
 
 def _hashed(rows: Iterator[pa.RecordBatch], texts: TextsHash) -> Iterator[pa.Array]:
@@ -261,12 +294,21 @@ def _with_missing_splits(splits: dict[str, LabelledSplit], options: Any, console
                 f"train has too few rows to cut a {name} split from it ({len(train)})",
                 hint=f"give a {name} split, or at least {int(0.5 / shares[name]) + 1} rows of a label",
             )
-    cut = {name: LabelledSplit(train.texts.take(rows), train.labels[rows]) for name, rows in parts.items()}
+    cut = {name: LabelledSplit(_some(train.texts, rows, console), train.labels[rows]) for name, rows in parts.items()}
     sizes = " and ".join(f"{name} ({len(cut[name]):,} rows)" for name in shares)
     console.note(
         f"note: the data have no {' and no '.join(shares)} split: {sizes} cut from train, stratified, seed {seed}"
     )
     return {name: {**splits, **cut}[name] for name in SPLITS}
+
+
+def _some(texts: Texts, rows: npt.NDArray[np.int64], console: Console) -> Texts:
+    """Some of the texts; those of a file of the cache are hashed once."""
+    chosen = texts.take(rows)
+    if texts.file is not None and content_key(texts.file) is not None:
+        key = {"of": texts.fingerprint(), "rows": hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()}
+        chosen = texts.take(rows, fingerprint=_remembered(key, len(rows), chosen.fingerprint, console))
+    return chosen
 
 
 def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from pegboard.text.segments import BLOCK_BYTES, as_arrow, offsets_of
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Texts", "TextsHash", "batches_of", "first_blank"]
+__all__ = ["Texts", "TextsHash", "batches_of", "first_blank", "own_file"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -83,7 +83,7 @@ class Texts:
     @classmethod
     def of_dataset(cls, split: datasets.Dataset, column: str = "text", *, fingerprint: str = "") -> Texts:
         """A column of a data set; one that lies in a file is read from there, not held in memory."""
-        file = _own_file(split)
+        file = own_file(split)
         if file is not None:
             return cls.of_file(file, column, len(split), fingerprint=fingerprint)
         chunks = split.select_columns([column]).with_format("arrow")[:].column(column).chunks
@@ -107,10 +107,10 @@ class Texts:
         """The column's Arrow arrays as they are stored, whatever their type; nothing is checked."""
         return self._chunks()
 
-    def take(self, rows: Rows) -> Texts:
-        """Some of the texts, by ascending row numbers."""
+    def take(self, rows: Rows, *, fingerprint: str = "") -> Texts:
+        """Some of the texts, by ascending row numbers; their `fingerprint`, if it is known."""
         chosen = rows if self.rows is None else self.rows[rows]
-        return Texts(self._chunks, self._count, chosen, file=self.file, column=self.column)
+        return Texts(self._chunks, self._count, chosen, file=self.file, column=self.column, fingerprint=fingerprint)
 
     def between(self, start: int, end: int) -> Texts:
         """The texts from one place to another."""
@@ -250,7 +250,7 @@ def _cut(texts: pa.LargeStringArray, size: int) -> Iterator[pa.LargeStringArray]
         start = end
 
 
-def _own_file(split: datasets.Dataset) -> Path | None:
+def own_file(split: datasets.Dataset) -> Path | None:
     """The Arrow file whose rows are exactly those of the data set, if there is one."""
     import datasets.table
 
@@ -263,7 +263,7 @@ def _own_file(split: datasets.Dataset) -> Path | None:
 
 def batches_of(split: datasets.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Columns of a data set, in consecutive parts, read from its file if it has one of its own."""
-    file = _own_file(split)
+    file = own_file(split)
     if file is None:
         yield from split.select_columns(list(columns)).with_format("arrow")[:].to_batches()
         return
