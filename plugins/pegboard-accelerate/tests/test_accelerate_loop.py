@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import warnings
 from typing import Any
 
@@ -278,6 +279,27 @@ def test_dropout_does_not_depend_on_what_was_drawn_before(tiny: Any, tmp_path: A
     assert digests[0] == digests[1]
 
 
+@pytest.mark.parametrize(("deterministic", "before"), [(True, None), (True, ":16:8"), (False, None)])
+def test_deterministic_kernels_are_asked_for_while_it_trains(
+    deterministic: bool, before: str | None, run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a user has set for cuBLAS stays, since there are two values that it may have."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", before or "")
+    if before is None:
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    seen: set[tuple[Any, ...]] = set()
+
+    def on_advance() -> None:
+        asked = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        seen.add((*asked, torch.backends.cudnn.benchmark, os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
+
+    run.on_advance = on_advance
+    tiny.fit(run, epochs=1, deterministic=deterministic)
+    assert seen == {(True, True, False, before or ":4096:8") if deterministic else (False, False, True, None)}
+    assert (torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark) == (False, True)
+
+
 def test_an_operation_without_a_deterministic_form_is_told(run: Any, tiny: Any) -> None:
     """On a processor torch has one for every operation, so its warning is made up."""
     shown = warnings.showwarning
@@ -290,11 +312,8 @@ def test_an_operation_without_a_deterministic_form_is_told(run: Any, tiny: Any) 
     assert warnings.showwarning is shown
 
 
-@pytest.mark.parametrize("kind", ["DEEPSPEED", "MEGATRON_LM"])
-def test_a_launch_that_splits_the_model_is_refused(
-    run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_a_launch_for_megatron_is_refused(run: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `accelerate launch` passes on a configuration, also where there is no GPU."""
-    monkeypatch.setenv(f"ACCELERATE_USE_{kind}", "true")
-    with pytest.raises(UsageError, match=rf"does not train with {kind}\n.*--multi_gpu"):
+    monkeypatch.setenv("ACCELERATE_USE_MEGATRON_LM", "true")
+    with pytest.raises(UsageError, match=r"does not train with MEGATRON_LM\n.*--multi_gpu"):
         tiny.fit(run)

@@ -12,12 +12,18 @@ from typing import Any
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedDataParallelKwargs, GradientAccumulationPlugin, str_to_bool
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    is_deepspeed_available,
+    str_to_bool,
+)
 from pegboard import UsageError
 from torch import Tensor, nn
 
 from pegboard_accelerate.precision import resolve_precision
 from pegboard_accelerate.splitting import is_split, split_as_launched
+from pegboard_accelerate.zero import zero_as_launched, zero_is_wanted, zero_precision
 
 __all__ = [
     "chance_is_told",
@@ -38,13 +44,17 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
 
     Raises:
         RecipeError: the device can't compute in that precision.
-        UsageError: launched in a way that the trainer does not know (DeepSpeed and the like), or as several processes
-            that don't find each other.
+        UsageError: launched in a way that the trainer does not know (Megatron-LM and the like), or as several
+            processes that don't find each other.
     """
-    for kind in ("DEEPSPEED", "MEGATRON_LM"):  # on processors Accelerate would pass over them without a word
-        if str_to_bool(os.environ.get(f"ACCELERATE_USE_{kind}", "0")):
-            raise _refusal(kind)
-    resolved = resolve_precision(precision, _joined().device, model)
+    if str_to_bool(os.environ.get("ACCELERATE_USE_MEGATRON_LM", "0")):  # which is passed over on processors
+        raise _refusal("MEGATRON_LM")
+    if zero_is_wanted() and not is_deepspeed_available():
+        raise UsageError("the launch names DeepSpeed, which is not installed", hint="pip install deepspeed, or FSDP")
+    device = _joined().device
+    if zero_is_wanted():
+        precision = zero_precision(precision)
+    resolved = resolve_precision(precision, device, model)
     singletons = (AcceleratorState._shared_state, GradientState._shared_state, PartialState._shared_state)
     aside = [dict(shared) for shared in singletons]
     for shared in singletons[:2]:
@@ -57,8 +67,9 @@ def prepared_accelerator(precision: str, model: nn.Module) -> Iterator[Accelerat
             kwargs_handlers=[DistributedDataParallelKwargs()],
         )
         split_as_launched(accelerator)
+        zero_as_launched(accelerator)
         kind = accelerator.distributed_type.value
-        if kind not in ("NO", "FSDP") and not kind.startswith("MULTI_"):
+        if kind not in ("NO", "FSDP", "DEEPSPEED") and not kind.startswith("MULTI_"):
             raise _refusal(kind)
         yield accelerator
     finally:

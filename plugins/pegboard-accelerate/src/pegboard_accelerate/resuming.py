@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pegboard import UsageError
 
 from pegboard_accelerate.checkpoint import (
     Checkpoint,
@@ -22,6 +23,7 @@ from pegboard_accelerate.checkpoint import (
 from pegboard_accelerate.environment import surroundings
 from pegboard_accelerate.splitting import Tensors, whole
 from pegboard_accelerate.state import State
+from pegboard_accelerate.zero import is_zero
 
 if TYPE_CHECKING:
     from pegboard_accelerate.trainer import Training
@@ -36,6 +38,8 @@ def save(training: Training, random: Generators | None = None) -> None:
         training: between two steps.
         random: the state of the generators then, if they have drawn since.
     """
+    if is_zero(training.accelerator):
+        return
     training.check_weights()
     accelerator, stepper, device = training.accelerator, training.stepper, training.accelerator.device
     scaler, average = accelerator.scaler, stepper.average
@@ -69,6 +73,14 @@ def resume(training: Training) -> State:
         "processes": accelerator.num_processes,
     }
     checkpoint = training.checkpoints.newest(run.console.warn if run.is_main else lambda _: None)
+    if checkpoint is not None and is_zero(accelerator):
+        raise UsageError(
+            "DeepSpeed can't continue it, since its own checkpoints are pickles and so none are written or read",
+            where=str(checkpoint.folder),
+            hint="launch as before, or with FSDP, or start afresh with --overwrite",
+        )
+    if is_zero(accelerator) and run.is_main:
+        run.console.warn("with DeepSpeed no checkpoints are written: a training that is interrupted starts afresh")
     if checkpoint is None:
         run.log(event="started", steps=training.stepper.total_steps, **where)
     else:

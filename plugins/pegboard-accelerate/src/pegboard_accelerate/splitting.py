@@ -66,7 +66,7 @@ def split_as_launched(accelerator: Accelerator) -> None:
 
 def is_split(accelerator: Accelerator) -> bool:
     """Whether each process is to hold a part of the model."""
-    return bool(accelerator.distributed_type == DistributedType.FSDP)
+    return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def check_can_be_split(accelerator: Accelerator, network: nn.Module, options: AccelerateOptions) -> None:

@@ -23,6 +23,7 @@ from pegboard_accelerate.schedule import learning_rate_factor
 from pegboard_accelerate.splitting import is_split
 from pegboard_accelerate.state import State
 from pegboard_accelerate.tables import tables_of
+from pegboard_accelerate.zero import is_zero
 
 __all__ = ["Stepper"]
 
@@ -85,7 +86,8 @@ class Stepper:
         layers = layers_of(network)
         self.thawing = Thawing(layers, options.unfreeze_every, gradients_of_all=accelerator.num_processes > 1)
         # Accelerate's own step looks for a package on the disk each time; only scaling for fp16 needs it.
-        self.optimizer = optimizer if accelerator.scaler is None else prepared
+        own = accelerator.scaler is None and not is_zero(accelerator)
+        self.optimizer = optimizer if own else prepared
         self.autocasts = is_split(accelerator)  # else Accelerate has wrapped the model
         self.average = Average(network, options.ema_decay) if options.ema_decay else None
 

@@ -40,6 +40,7 @@ from pegboard_accelerate.splitting import Tensors, check_can_be_split, is_split,
 from pegboard_accelerate.state import State
 from pegboard_accelerate.step import Stepper
 from pegboard_accelerate.validation import validation_outputs
+from pegboard_accelerate.zero import check_zero_can, gathered, is_zero
 
 __all__ = ["AccelerateTrainer", "Training"]
 
@@ -115,7 +116,8 @@ class Training:
         self.given, self.network = network, network
         self.is_split = is_split(accelerator)
         if self.is_split:
-            check_can_be_split(accelerator, network, options)
+            check = check_zero_can if is_zero(accelerator) else check_can_be_split
+            check(accelerator, network, options)
             self.network = copy.deepcopy(network)  # whose place parts take, so that `network` can hold the whole again
             self.try_out()
             self.forward_in_float32: Callable[..., Any] = self.network
@@ -149,8 +151,8 @@ class Training:
         while not state.finished:
             self.train_epoch()
             self.finish_epoch(self.validate())
-        if kept := self.best or self.averaged_weights() or (weights_of(self.network) if self.is_split else {}):
-            load_weights(self.given, whole(kept))
+        if self.best or self.is_split or self.stepper.average is not None:
+            load_weights(self.given, self.best or self.current_weights())
         self.accelerator.wait_for_everyone()
         return {
             "seconds": state.seconds,
@@ -247,8 +249,7 @@ class Training:
         self.check_weights()
         train_loss = self.finite(float(self.epoch_loss[0] / self.epoch_loss[1]))
         if state.judge(self.finite(metrics[options.monitor]), options) and options.restore_best:
-            weights = self.averaged_weights() or weights_of(self.network)
-            self.best = {name: tensor.cpu().clone() for name, tensor in whole(weights).items()}
+            self.best = {name: tensor.cpu().clone() for name, tensor in self.current_weights().items()}
         self.lap()
         figures = {"epoch": state.epoch, "train_loss": train_loss}
         figures |= {f"validation_{name}": value for name, value in metrics.items()}
@@ -266,9 +267,12 @@ class Training:
         if self.checkpoint_is_due() or options.checkpoint_every == "epoch":
             save(self)
 
-    def averaged_weights(self) -> Tensors:
-        """The average of the weights; empty where none is kept."""
-        return {} if self.stepper.average is None else self.stepper.average.weights
+    def current_weights(self) -> Tensors:
+        """The weights that would be kept now, whole: the average, where there is one."""
+        if is_zero(self.accelerator):
+            return gathered(self.network)
+        average = self.stepper.average
+        return whole(weights_of(self.network) if average is None else average.weights)
 
     def epoch_steps(self, epoch: int) -> list[list[Rows]]:
         """The batches of each optimizer step of an epoch."""
@@ -364,7 +368,12 @@ class Training:
     def leave(self) -> NoReturn:
         """Save and raise what the signal asked for."""
         save(self)
-        self.tell(f"interrupted after step {self.state.step}: the same command continues from here")
+        goes_on = (
+            "starts afresh, since DeepSpeed's state is not saved"
+            if is_zero(self.accelerator)
+            else "continues from here"
+        )
+        self.tell(f"interrupted after step {self.state.step}: the same command {goes_on}")
         with self.at_rest():  # where a worker is slow, the process is left
             self.workers.end()
         self.interrupts.stop()
