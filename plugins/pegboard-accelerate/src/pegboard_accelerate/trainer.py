@@ -113,18 +113,11 @@ class Training:
         self.interrupts, self.workers = interrupts, workers
         self.train, self.validation = Ahead(data.train, workers), Ahead(data.validation, workers)
         self.processes, self.device = accelerator.num_processes, accelerator.device
-        self.given, self.network = network, network
         self.is_split = is_split(accelerator)
-        if self.is_split:
-            check = check_zero_can if is_zero(accelerator) else check_can_be_split
-            check(accelerator, network, options)
-            self.network = copy.deepcopy(network)  # whose place parts take, so that `network` can hold the whole again
-            self.try_out()
-            self.forward_in_float32: Callable[..., Any] = self.network
-        else:
-            network.to(self.device)
-            self.try_out()
-            self.forward_in_float32 = network.forward  # before Accelerate wraps it
+        self.given, self.network = network, self.to_be_trained(network)
+        self.try_out()
+        # Before Accelerate wraps it; a model that is split has to be called itself, and is not wrapped.
+        self.forward_in_float32: Callable[..., Any] = self.network if self.is_split else network.forward
         steps = count_steps(len(data.train.lengths), batch_size=options.batch_size, accumulate=options.accumulate)
         self.stepper = Stepper(options, accelerator, self.network, self.train, steps_of_epoch=steps, tell=self.tell)
         self.checkpoints = Checkpoints(run.checkpoints, identity=run.identity, processes=self.processes)
@@ -300,6 +293,14 @@ class Training:
         random.seed(int(numbers[0]))
         np.random.seed(numbers[1])
         torch.manual_seed(int(numbers[2]))
+
+    def to_be_trained(self, network: nn.Module) -> nn.Module:
+        """The network on its device, or a copy to be split, since `given` is to hold the whole at the end."""
+        if not self.is_split:
+            return network.to(self.device)
+        check = check_zero_can if is_zero(self.accelerator) else check_can_be_split
+        check(self.accelerator, network, self.options)
+        return copy.deepcopy(network)
 
     def try_out(self) -> None:
         """Compute one row, to find out what the task measures and which parameters the model uses."""
