@@ -15,7 +15,7 @@ from pegboard.untrusted import open_file, parse_json, shortened
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["Claim", "load_weights", "no_larger_than", "read_claims", "read_tensors"]
+__all__ = ["Claim", "all_finite", "load_weights", "no_larger_than", "read_claims", "read_tensors"]
 
 _HEADER_BYTES = 16 * 2**20
 _DIMENSIONS = 16
@@ -163,6 +163,13 @@ def no_larger_than(claims: Mapping[str, Claim], where: str) -> Iterator[None]:
         hook.remove()
 
 
+def all_finite(tensor: Tensor) -> bool:
+    """Whether no value is infinite or not a number. Both show in the extremes, for which no memory is needed."""
+    import torch
+
+    return not tensor.is_floating_point() or not tensor.numel() or bool(torch.stack(tensor.aminmax()).isfinite().all())
+
+
 def load_weights(
     network: nn.Module, file: Path, claims: Mapping[str, Claim], saved_names: Mapping[str, str], labels: int
 ) -> None:
@@ -179,15 +186,13 @@ def load_weights(
         ArtifactError: a tensor is missing, is one too many, has another shape or type, or holds values that are not
             numbers.
     """
-    import torch
-
     where = str(file)
     state = network.state_dict()
     _compare({saved_names[name]: tensor for name, tensor in state.items()}, claims, where, saved_names, labels)
     found = _all_tensors(file)
     weights = {name: found[saved_names[name]].to(tensor.dtype) for name, tensor in state.items()}
     for name, tensor in weights.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if not all_finite(tensor):
             raise ArtifactError(f"{saved_names[name]} holds values that are not numbers", where=where, hint=_HINT)
     network.load_state_dict(weights)
 

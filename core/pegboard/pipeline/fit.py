@@ -21,6 +21,7 @@ from pegboard.recipe import Recipe
 from pegboard.tasks.classify import ClassificationData
 from pegboard.tasks.task import task_of
 from pegboard.tasks.windows import windows_of
+from pegboard.weights import all_finite
 
 if TYPE_CHECKING:
     from pegboard.pipeline.context import RunContext
@@ -126,7 +127,7 @@ def fit(parts: Parts, run: RunContext) -> dict[str, Any]:
 
 def _check_finite(network: ClassifierNetwork) -> None:
     for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        if not all_finite(tensor):
             raise RunError(
                 f"training ended with weights that are not numbers ({name}); nothing was saved",
                 hint="lower the learning rate, or clip the gradients",

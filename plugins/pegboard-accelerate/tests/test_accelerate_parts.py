@@ -151,6 +151,25 @@ def test_every_row_is_in_one_batch_of_an_epoch(
     assert count_steps(rows, batch_size=batch_size, accumulate=accumulate) == len(steps)
 
 
+@given(
+    rows=st.integers(1, 3000),
+    batch_size=st.integers(1, 600),
+    accumulate=st.integers(1, 4),
+    least=st.integers(1, 80),
+)
+def test_batches_are_as_large_as_the_least_number_of_steps_allows(
+    rows: int, batch_size: int, accumulate: int, least: int
+) -> None:
+    def steps(size: int) -> int:
+        return count_steps(rows, batch_size=size, accumulate=accumulate)
+
+    options = AccelerateOptions(batch_size=batch_size, accumulate=accumulate, min_epoch_steps=least)
+    size = options.fitting(rows).batch_size
+    assert 1 <= size <= batch_size
+    assert steps(size) >= least or size == 1
+    assert size == batch_size or steps(size + 1) < least
+
+
 def test_which_parameters_a_loss_uses() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
     assert uses_all_parameters(model, model(torch.ones(1, 2)).sum())

@@ -67,6 +67,11 @@ def test_only_sparse_embeddings_are_tables(tiny: Any) -> None:
     assert type(make_optimizer(layers_of(tiny.Sums()), 0.1, 0.01)) is torch.optim.AdamW
 
 
+def test_what_does_not_decay_is_one_group(tiny: Any) -> None:
+    layers = layers_of(tiny.Sums())
+    assert [len(make_optimizer(layers, 0.1, decay).param_groups) for decay in (0.01, 0.0)] == [2, 1]
+
+
 def test_a_model_with_a_table_learns(run: Any, tiny: Any) -> None:
     _, figures = tiny.fit(run, model=with_table(tiny, 0.0), **{**OPTIONS, "epochs": 8})
     losses = [epoch["train_loss"] for epoch in figures["history"]]

@@ -52,8 +52,10 @@ def make_optimizer(
     for depth, layer in enumerate(reversed(layers)):
         share = layer_decay**depth
         dense = [p for p in layer if id(p) not in tables]
-        groups.append({"params": [p for p in dense if p.ndim > 1], "weight_decay": weight_decay, "share": share})
-        groups.append({"params": [p for p in dense if p.ndim <= 1], "weight_decay": 0.0, "share": share})
+        decaying = [p for p in dense if p.ndim > 1 and weight_decay]
+        rest = [p for p in dense if p.ndim <= 1 or not weight_decay]
+        groups.append({"params": decaying, "weight_decay": weight_decay, "share": share})
+        groups.append({"params": rest, "weight_decay": 0.0, "share": share})
         groups.append(
             {
                 "params": [p for p in layer if id(p) in tables],

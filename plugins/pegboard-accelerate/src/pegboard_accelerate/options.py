@@ -26,6 +26,8 @@ class AccelerateOptions(Options):
     """rows of a batch over all processes; each process takes its share"""
     accumulate: int = Field(1, ge=1)
     """batches that make up one optimizer step; the result is that of one batch as large as all of them"""
+    min_epoch_steps: int = Field(1, ge=1)
+    """the least optimizer steps of an epoch: where rows are few, batches are smaller than batch_size"""
     auto_batch_size: bool = True
     """when memory runs out, compute half as many rows at once and accumulate, so that steps have as many rows as
     before; with several processes, or if false, the training stops"""
@@ -85,6 +87,18 @@ class AccelerateOptions(Options):
     bits, since kernels depend on the batches that come first"""
     deterministic: bool = True
     """have torch choose kernels that give the same bits each time; on a GPU some are slower"""
+
+    def fitting(self, rows: int) -> AccelerateOptions:
+        """The same options with batches that are small enough for `min_epoch_steps`, as far as there are enough rows.
+
+        Example:
+            >>> AccelerateOptions(batch_size=512, min_epoch_steps=50).fitting(1000).batch_size
+            20
+        """
+        if self.min_epoch_steps == 1:
+            return self
+        most = (rows - 1) // (self.accumulate * (self.min_epoch_steps - 1))
+        return self.model_copy(update={"batch_size": max(1, min(self.batch_size, most))})
 
     @field_validator("freeze", mode="before")
     @classmethod

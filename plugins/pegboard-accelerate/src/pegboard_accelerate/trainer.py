@@ -82,7 +82,7 @@ class AccelerateTrainer(Trainer):
             KeyboardInterrupt: on SIGINT, after the state was saved.
             SystemExit: 143 on SIGTERM, after the state was saved.
         """
-        options: AccelerateOptions = self.options
+        options: AccelerateOptions = self.options.fitting(len(data.train.lengths))
         with ExitStack() as stack:
             accelerator = stack.enter_context(prepared_accelerator(options.precision, model))
             stack.enter_context(torch_settings(options.threads, options.deterministic))

@@ -19,9 +19,10 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
         # A checkpoint each epoch would take longer than the epoch.
         suggests={
             "trainer.epochs": 5,
-            "trainer.batch_size": 256,
-            "trainer.learning_rate": 6e-2,
-            "trainer.table_learning_rate": 6.0,
+            "trainer.batch_size": 512,
+            "trainer.min_epoch_steps": 50,
+            "trainer.learning_rate": 0.06,
+            "trainer.table_learning_rate": 8.0,
             "trainer.weight_decay": 0.0,
             "trainer.warmup_share": 0.0,
             "trainer.max_grad_norm": 0.0,

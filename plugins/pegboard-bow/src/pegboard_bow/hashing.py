@@ -39,5 +39,7 @@ def ngram_buckets(ids: Tensor, size: int, buckets: int) -> Tensor:
     count = max(0, ids.shape[-1] - size + 1)
     hashes = torch.full_like(ids[..., :count], _OFFSET)
     for place in range(size):
-        hashes = (hashes ^ ids[..., place : place + count]) * _PRIME
-    return (hashes ^ (hashes >> 32)).remainder(buckets)
+        hashes ^= ids[..., place : place + count]
+        hashes *= _PRIME
+    hashes ^= hashes >> 32
+    return hashes.remainder_(buckets)
