@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pegboard
@@ -32,6 +33,10 @@ class Pieces(PieceTokenizer):
 def pegboard_tokenizers():
     yield ComponentSpec(name="own", factory="own_pieces:Pieces", summary="words")
 """
+
+
+class Encoder(NamedTuple):
+    threads_suffice: bool
 
 
 @pytest.fixture
@@ -148,15 +153,17 @@ def test_whoever_stops_early_leaves_nothing(texts, tmp_path, monkeypatch):
 
 
 def test_small_data_and_texts_in_memory_take_one_process(texts):
-    registry = Registry()
-    assert parallel.processes_for(texts, registry) == 1
-    assert parallel.processes_for(Texts.of(ROWS), registry) == 1
+    registry, tokenizer = Registry(), Encoder(threads_suffice=False)
+    assert parallel.processes_for(texts, registry, tokenizer) == 1
+    assert parallel.processes_for(Texts.of(ROWS), registry, tokenizer) == 1
 
 
 def test_large_data_take_one_for_each_core(texts, monkeypatch):
     monkeypatch.setattr(parallel, "_BYTES_EACH", texts.size_in_file() // 5)
     monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: range(4), raising=False)
-    assert parallel.processes_for(texts, Registry()) == 4
-    assert parallel.processes_for(texts, Registry(path=[])) == 1
+    tokenizer = Encoder(threads_suffice=False)
+    assert parallel.processes_for(texts, Registry(), tokenizer) == 4
+    assert parallel.processes_for(texts, Registry(path=[]), tokenizer) == 1
     monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: range(40), raising=False)
-    assert parallel.processes_for(texts, Registry()) == 5
+    assert parallel.processes_for(texts, Registry(), tokenizer) == 5
+    assert parallel.processes_for(texts, Registry(), Encoder(threads_suffice=True)) == 1

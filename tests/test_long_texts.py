@@ -42,6 +42,7 @@ def tokenizers():
     return made
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("name", LIBRARY)
 def test_ids_are_those_of_the_whole_text(tokenizers, name, script):
@@ -103,6 +104,7 @@ def expected(whole, choice, room, framed):
     return [whole[0], *inner, whole[-1]] if framed else inner
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize("choice", ["head", "tail", "both", "windows"])
 @pytest.mark.parametrize(("special", "framed"), FRAMED)
 @pytest.mark.parametrize("name", [*LIBRARY, "dashes"])

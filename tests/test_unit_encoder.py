@@ -6,13 +6,15 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pegboard.text import distinct, encoding
+from pegboard.text import compiled_units, distinct, unit_ids
 from pegboard.text.ahead import read_ahead
 from pegboard.text.counting import count_units
 from pegboard.text.distinct import DistinctUnits
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import from_lists
 from pegboard.text.segments import Cutter, as_arrow, blocks
+
+pytestmark = pytest.mark.usefixtures("both_loops")
 
 letters = st.sampled_from(
     ["a", "b", " ", "é", "longer-than-fifteen-bytes", "\0", "longer-than-fifteen-bytes-too", "eight888"]
@@ -42,9 +44,10 @@ def test_texts_are_encoded_as_their_units_are(rows, where, block_bytes, forgetfu
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pegboard.text.segments.BLOCK_BYTES", block_bytes)
         patch.setattr(distinct, "_SLOT_BITS", 2)
-        patch.setattr(encoding, "_AT_ONCE", 3)
+        patch.setattr(compiled_units, "_SLOT_BITS", 2)
+        patch.setattr(unit_ids, "_AT_ONCE", 3)
         if forgetful:
-            patch.setattr(distinct, "_MOST_UNITS", 1)
+            patch.setattr(DistinctUnits, "most_units", 1)
         result = encoder(where=where, max_length=20, before=[1], after=[2]).encode(rows)
     assert result.to_pylist() == [[1, *characters([text])[0][:18], 2] for text in rows]
 

@@ -28,6 +28,7 @@ LIBRARIES = (
     "safetensors",
     "pyarrow",
     "numpy",
+    "numba",
     "scikit-learn",
     "pydantic",
     "pluggy",
@@ -55,6 +56,7 @@ def doctor(plugins: tuple[str, ...], as_json: bool) -> None:
         "libraries": {name: _version(name) for name in LIBRARIES},
         "device": _device(),
         "cache": _cache(),
+        "loops": _loops(),
         "settings": {**_settings(), "problem": str(problem) if problem else None},
         "plugins": [_facts(plugin) for plugin in found],
     }
@@ -112,6 +114,13 @@ def _cache() -> str:
     return f"{cache_folder()}: {len(entries)} entries, {in_units(sum(entry.size for entry in entries))}"
 
 
+def _loops() -> str:
+    from pegboard.text.compiled import why_not
+
+    problem = why_not()
+    return f"NumPy's: {problem}" if problem else "compiled"
+
+
 def _facts(plugin: Plugin) -> dict[str, Any]:
     return {
         "distribution": plugin.distribution,
@@ -125,7 +134,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    for key in ("pegboard", "python", "platform", "device", "cache"):
+    for key in ("pegboard", "python", "platform", "device", "cache", "loops"):
         click.echo(f"{key:<10} {facts[key]}")
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in facts["libraries"].items())
     settings = facts["settings"]

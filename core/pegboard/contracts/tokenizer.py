@@ -190,6 +190,14 @@ class Tokenizer(ABC):
         """
 
     @property
+    def threads_suffice(self) -> bool:
+        """Whether `encode_blocks` does in threads what keeps two processors busy, so that one process is enough.
+
+        It is asked before much is encoded, and may take as long as getting ready for that does.
+        """
+        return False
+
+    @property
     def frame(self) -> tuple[int, int]:
         """How many of a text's ids are special tokens put before it, and after it."""
         return 0, 0

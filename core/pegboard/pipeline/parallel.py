@@ -41,12 +41,13 @@ _BYTES_AHEAD = 12 * 2**20
 """What this process encodes while another one starts."""
 
 
-def processes_for(texts: Texts, registry: Registry) -> int:
-    """How many processes should encode these texts: one for each core, if each gets enough to do."""
+def processes_for(texts: Texts, registry: Registry, tokenizer: Tokenizer) -> int:
+    """How many processes should encode these texts: one for each core, if each gets enough to do and threads can't."""
     if texts.file is None or not registry.is_usual or not len(texts):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, texts.size_in_file() // _BYTES_EACH))
+    most = max(1, min(cores, texts.size_in_file() // _BYTES_EACH))
+    return 1 if most > 1 and tokenizer.threads_suffice else most
 
 
 def encode_in_processes(

@@ -167,7 +167,7 @@ def _encode(
     folder: Path,
 ) -> None:
     """Write the ids of texts into `folder`."""
-    processes = processes_for(texts, registry)
+    processes = processes_for(texts, registry, tokenizer)
     with (
         blaming(choice.component, hint=f"it is a bug of {choice.component.distribution}"),
         console.progress("encoding", len(texts)) as progress,

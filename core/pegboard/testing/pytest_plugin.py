@@ -22,8 +22,17 @@ import pytest
 if TYPE_CHECKING:
     from pegboard.plugins.loading import Plugin
     from pegboard.plugins.registry import Registry
+    from pegboard.text.compiled import Kernels
 
-__all__ = ["CommandResult", "TemporaryPlugin", "pegboard_cli", "pegboard_registry", "temporary_plugin", "tiny_dataset"]
+__all__ = [
+    "CommandResult",
+    "TemporaryPlugin",
+    "both_loops",
+    "pegboard_cli",
+    "pegboard_registry",
+    "temporary_plugin",
+    "tiny_dataset",
+]
 
 _TEXTS = {
     "sea": ("the tide comes in", "waves on the shore", "a boat at anchor", "salt and foam", "gulls over the pier"),
@@ -149,6 +158,36 @@ def pegboard_cli(monkeypatch: pytest.MonkeyPatch, _no_settings: None) -> Callabl
         return CommandResult(status, out.text(), err.text())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def _kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    """The compiled loops of tokenizers, compiled once for all processes that test."""
+    from pegboard.text import compiled
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PEGBOARD_CACHE", str(shared / "compiled-loops"))
+        found = compiled.kernels()
+    if found is None:
+        pytest.skip(str(compiled.why_not()))
+    return found
+
+
+@pytest.fixture(scope="module", params=["numpy", "compiled"])
+def both_loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs a test twice: tokenizers that stand on a base encode with NumPy, and with the loops that Numba compiles.
+
+    Otherwise compiled loops encode large data only. Where Numba is missing the second test is skipped.
+    """
+    from pegboard.text import choosing
+
+    found = request.getfixturevalue("_kernels") if request.param == "compiled" else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choosing, "_FROM_BYTES", 0)
+        patch.setattr(choosing.Loops, "_right_ones", lambda *_: found)
+        yield
 
 
 @pytest.fixture

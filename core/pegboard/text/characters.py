@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.text.ahead import read_ahead
+from pegboard.text.choosing import Loops
+from pegboard.text.compiled import UNLIMITED, Kernels, address_of
 from pegboard.text.encoding import UnitEncoder
-from pegboard.text.ragged import Ids, concatenate, truncate_and_wrap
+from pegboard.text.ragged import concatenate, ends_kept, ragged, truncate_and_wrap
 from pegboard.text.segments import blocks, offsets_of
 
 __all__ = ["CharacterEncoder"]
@@ -22,12 +24,6 @@ _NOT_PLAIN, _UNKNOWN_YET = -1, -2
 _CODE_POINTS = 0x110000
 _WITH_COMPOSITIONS = ((0xA0, 0x3400), (0xA000, 0xAC00), (0xF900, 0x20000), (0x2F800, 0x2FA20))
 """Where Unicode has characters with a canonical decomposition, Hangul syllables aside."""
-
-
-class _Plain(NamedTuple):
-    values: Ids
-    offsets: npt.NDArray[np.int64]
-    not_plain: npt.NDArray[np.bool_]
 
 
 class CharacterEncoder:
@@ -70,6 +66,7 @@ class CharacterEncoder:
             "long_texts": long_texts,
         }
         self._table: npt.NDArray[np.int32] | None = None
+        self._loops = Loops(self._encode_blocks, can_be_compiled=True)
 
     def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
         """The ids of each text; see `UnitEncoder.encode`."""
@@ -77,18 +74,33 @@ class CharacterEncoder:
 
     def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
         """The ids of blocks of texts; see `UnitEncoder.encode_blocks`."""
-        for block, (values, offsets, not_plain) in read_ahead((block, self._by_table(block)) for block in texts):
-            ids = truncate_and_wrap(values, offsets, **self._wrapping)
+        return self._loops.encode_blocks(texts)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled loops encode what is large."""
+        return self._loops.compiled
+
+    def _encode_blocks(
+        self, kernels: Kernels | None, texts: Iterable[pa.LargeStringArray]
+    ) -> Iterator[pa.LargeListArray]:
+        if self._table is None:
+            self._table = np.full(_CODE_POINTS, _UNKNOWN_YET, np.int32)
+        table = self._table
+        by_table = partial(self._by_table, table) if kernels is None else partial(self._by_kernels, kernels, table)
+        for block, (ids, not_plain) in read_ahead((block, by_table(block)) for block in texts):
             if not_plain.any():
                 order = np.arange(len(block))
                 order[not_plain] = len(block) + np.arange(int(not_plain.sum()))
-                ids = concatenate([ids, self._others.encode(block.filter(pa.array(not_plain)))]).take(pa.array(order))
-            yield ids
+                others = self._others.encode(block.filter(pa.array(not_plain)))
+                yield concatenate([ids, others]).take(pa.array(order))
+            else:
+                yield ids
 
-    def _by_table(self, block: pa.LargeStringArray) -> _Plain:
-        if self._table is None:
-            table = np.full(_CODE_POINTS, _UNKNOWN_YET, np.int32)
-            self._table = table
+    def _by_table(
+        self, table: npt.NDArray[np.int32], block: pa.LargeStringArray
+    ) -> tuple[pa.LargeListArray, npt.NDArray[np.bool_]]:
+        """The ids of texts, and which of them are not plain: these have no right ids."""
         borders = offsets_of(block)
         data = block.buffers()[2]
         text = memoryview(data)[borders[0] : borders[-1]] if data is not None else memoryview(b"")
@@ -97,15 +109,38 @@ class CharacterEncoder:
         if len(codes) < len(text):  # some characters take several bytes
             starts_character = (np.frombuffer(text, np.uint8) & 0xC0) != 0x80
             offsets = np.concatenate([[0], np.cumsum(starts_character)])[offsets]
-        values = self._table[codes]
+        values = table[codes]
         if int(values.min(initial=0)) <= _UNKNOWN_YET:
             for code in np.unique(codes[values == _UNKNOWN_YET]).tolist():
-                self._table[code] = self._id_of_plain(chr(code))
-            values = self._table[codes]
+                table[code] = self._id_of_plain(chr(code))
+            values = table[codes]
         not_plain = np.zeros(len(block), np.bool_)
         if int(values.min(initial=0)) < 0:
             not_plain[np.searchsorted(offsets, np.flatnonzero(values < 0), side="right") - 1] = True
-        return _Plain(values, offsets, not_plain)
+        return truncate_and_wrap(values, offsets, **self._wrapping), not_plain
+
+    def _by_kernels(
+        self, kernels: Kernels, table: npt.NDArray[np.int32], block: pa.LargeStringArray
+    ) -> tuple[pa.LargeListArray, npt.NDArray[np.bool_]]:
+        """As `_by_table`."""
+        offsets = offsets_of(block)
+        before, after = (np.array(self._wrapping[side], np.int32) for side in ("before", "after"))
+        around = len(before) + len(after)
+        room = max(0, self._wrapping["max_length"] - around)
+        ends = ends_kept(self._wrapping["long_texts"], room)
+        kept = (room, ends[1]) if ends else (UNLIMITED, 0)
+        not_plain, borders = np.zeros(len(block), np.bool_), np.zeros(len(block) + 1, np.int64)
+        values = np.empty(int(offsets[-1] - offsets[0]) + around * len(block), np.int32)
+        unknown = np.zeros(1, np.int64)
+        data, row = address_of(block.buffers()[2]), 0
+        tokens = before, len(before), after, len(after)
+        while True:
+            row = kernels.characters(
+                data, offsets, row, len(block), table, *kept, *tokens, not_plain, borders, values, unknown
+            )
+            if row == len(block):
+                return ragged(values[: borders[-1]], borders), not_plain
+            table[unknown[0]] = self._id_of_plain(chr(unknown[0]))
 
     def _id_of_plain(self, character: str) -> int:
         if character in self._marks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,6 @@ from pegboard.text.segments import Cutter, Units
 
 __all__ = ["DistinctUnits", "Found", "grown"]
 
-_MOST_UNITS = 4_000_000
-_MOST_BYTES = 128 * 2**20
 _SLOT_BITS = 21
 _SHORT = 15
 """Bytes of a unit that two 64-bit numbers hold, together with its length."""
@@ -24,7 +22,7 @@ _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 
 Keys = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
-Array = TypeVar("Array", npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint64])
+Array = TypeVar("Array", npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint64])
 
 
 class Found(NamedTuple):
@@ -73,7 +71,12 @@ class DistinctUnits:
 
     Attributes:
         full: whether the numbers begin anew with the next block; it may be set.
+        most_units: how many are remembered.
+        most_bytes: how many bytes of them are.
     """
+
+    most_units: ClassVar[int] = 4_000_000
+    most_bytes: ClassVar[int] = 128 * 2**20
 
     def __init__(self, cutter: Cutter) -> None:
         self._cutter = cutter
@@ -85,7 +88,7 @@ class DistinctUnits:
         if restarted := self.full:
             self._forget()
         places, unseen = self._places(_with_keys(units))
-        self.full = self._count > _MOST_UNITS or self._kept_bytes > _MOST_BYTES
+        self.full = self._count > self.most_units or self._kept_bytes > self.most_bytes
         words = np.zeros(len(unseen), np.bool_) if units.words is None else units.words[unseen]
         return Found(places, units.rows, units.take(unseen).cast(pa.large_string()), words, restarted)
 

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pegboard.text.ahead import read_ahead
-from pegboard.text.distinct import DistinctUnits, Found, grown
+from pegboard.text.choosing import Loops
+from pegboard.text.compiled import Kernels
+from pegboard.text.compiled_units import CompiledIds, CompiledUnits, can_be_compiled
+from pegboard.text.distinct import DistinctUnits, Found
 from pegboard.text.ragged import Ids, concatenate, ends_kept, truncate_and_wrap, values_and_offsets
 from pegboard.text.segments import Cutter, blocks, border_from, offsets_of
+from pegboard.text.unit_ids import UnitIds
 
 __all__ = ["Encode", "UnitEncoder"]
 
@@ -23,8 +26,8 @@ are normalized words."""
 
 _MOST_IDS = 32_000_000
 _LONG_BYTES = 2**16
-_AT_ONCE = 16
-"""Ids of a unit that are placed one by one, for all units together; what is longer is rare."""
+_WHOLE: dict[str, Any] = {"max_length": 0, "long_texts": "windows"}
+"""how ids are wrapped of which none is left out"""
 
 
 class UnitEncoder:
@@ -75,7 +78,8 @@ class UnitEncoder:
         }
         self._border = re.compile(border) if border else None
         self._long_word = long_word
-        self._idle: list[_Memory] = []
+        self._idle: dict[bool, list[_Memory]] = {False: [], True: []}
+        self._loops = Loops(self._encode_blocks, can_be_compiled=can_be_compiled(cutter))
 
     def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
         """The ids of each text, `large_list<int32>`.
@@ -87,7 +91,18 @@ class UnitEncoder:
 
     def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
         """The ids of blocks of texts, block by block; the next block is cut while this one is encoded."""
-        memory = self._idle.pop() if self._idle else _Memory(self._cutter, self._encode)
+        return self._loops.encode_blocks(texts)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled loops encode what is large."""
+        return self._loops.compiled
+
+    def _encode_blocks(
+        self, kernels: Kernels | None, texts: Iterable[pa.LargeStringArray]
+    ) -> Iterator[pa.LargeListArray]:
+        idle = self._idle[kernels is not None]
+        memory = idle.pop() if idle else _Memory(self._cutter, self._encode, kernels)
         long_texts: _Memory | None = None
         for block, found in read_ahead((block, self._find(memory, block)) for block in texts):
             if found is not None:
@@ -95,17 +110,19 @@ class UnitEncoder:
                 continue
             long_texts = long_texts or _Memory(self._cutter, self._encode)
             yield self._with_long_texts(long_texts, block)
-        self._idle[:] = [memory]  # not after an error: then it has numbers for units whose ids it does not have
+        idle[:] = [memory]  # not after an error: then it has numbers for units whose ids it does not have
 
     def _find(self, memory: _Memory, block: pa.LargeStringArray) -> Found | None:
         """The units of a block; `None` if it has a text so long that most of it will be cut off."""
         longest = int(np.diff(offsets_of(block)).max(initial=0))
-        if self._ends and self._cutter.where != "never" and longest > _LONG_BYTES:
+        if self._cutter.where != "never" and longest > _LONG_BYTES:
             return None
         return memory.units.find(block)
 
     def _with_long_texts(self, memory: _Memory, block: pa.LargeStringArray) -> pa.LargeListArray:
         """Each long text by as many bytes of its ends as `max_length` leaves of it; the others as they are."""
+        if self._ends is None:
+            return memory.ids(memory.units.find(block), **self._wrapping)
         long = np.diff(offsets_of(block)) > _LONG_BYTES
         others = memory.ids(memory.units.find(block.filter(pa.array(~long))), **self._wrapping)
         texts = block.filter(pa.array(long)).cast(pa.large_binary()).to_pylist()
@@ -162,72 +179,30 @@ class _Memory:
     One thread may find units while another one learns and gathers those of the blocks before.
     """
 
-    def __init__(self, cutter: Cutter, encode: Encode) -> None:
-        self.units = DistinctUnits(cutter)
+    def __init__(self, cutter: Cutter, encode: Encode, kernels: Kernels | None = None) -> None:
+        self.units = DistinctUnits(cutter) if kernels is None else CompiledUnits(cutter, kernels)
+        self._ids = UnitIds() if kernels is None else CompiledIds(kernels)
         self._encode = encode
 
     def ids(self, found: Found, **wrapping: Any) -> pa.LargeListArray:
         """The ids of a block of texts; what it is `wrapped` in, see `truncate_and_wrap`."""
         self._learn(found)
-        values, offsets = self._gather(found.places)
-        return truncate_and_wrap(values, offsets[found.rows], **wrapping)
+        return self._ids.gather(found, **wrapping)
 
     def ids_of_part(self, text: bytes) -> Ids:
         """All ids of a text or of a part of one."""
-        found = self.units.find(pa.array([text.decode()], pa.large_string()))
-        self._learn(found)
-        return self._gather(found.places)[0]
+        return values_and_offsets(self.ids(self.units.find(pa.array([text.decode()], pa.large_string())), **_WHOLE))[0]
 
     def _learn(self, found: Found) -> None:
         """Encode the units that are seen for the first time."""
         if found.restarted:
-            self._count = self._used = 0
-            self._firsts, self._starts = np.zeros((2, 1024), np.int64)
-            self._ids = np.zeros(4096, np.int32)
+            self._count = 0
+            self._ids.forget()
         for are_words in (False, True):
             some = np.flatnonzero(found.are_words == are_words)
             if len(some):
                 units = found.new if len(some) == len(found.new) else found.new.take(pa.array(some))
-                ids, offsets = values_and_offsets(self._encode(units, are_words))
-                self._keep(self._count + some, ids, offsets)
+                self._ids.keep(self._count + some, *values_and_offsets(self._encode(units, are_words)))
         self._count += len(found.new)
-        if self._used > _MOST_IDS:
+        if self._ids.used > _MOST_IDS:
             self.units.full = True
-
-    def _keep(self, places: npt.NDArray[np.int64], ids: Ids, offsets: npt.NDArray[np.int64]) -> None:
-        """Remember the ids of units: their number and the first of them apart, since most units have no other."""
-        counts = np.diff(offsets)
-        self._firsts = grown(self._firsts, int(places[-1]) + 1)
-        self._starts = grown(self._starts, int(places[-1]) + 1)
-        self._ids = grown(self._ids, self._used + len(ids))
-        self._firsts[places] = counts << 32
-        self._firsts[places[counts > 0]] |= ids[offsets[:-1][counts > 0]]
-        self._starts[places] = self._used + offsets[:-1]
-        self._ids[self._used : self._used + len(ids)] = ids
-        self._used += len(ids)
-
-    def _gather(self, places: npt.NDArray[Any]) -> tuple[Ids, npt.NDArray[np.int64]]:
-        """The ids of units one after another, and where those of each unit start, and the last ones end."""
-        firsts = self._firsts.take(places)
-        counts = firsts >> 32
-        offsets = np.zeros(len(places) + 1, np.int64)
-        np.cumsum(counts, out=offsets[1:])
-        if len(places) == offsets[-1] and int(counts.min(initial=1)) == 1:
-            return firsts.astype(np.int32), offsets
-        targets = offsets[:-1]
-        if len(places) and int(counts.min()) == 0:
-            some = np.flatnonzero(counts)
-            places, counts, targets, firsts = places[some], counts[some], targets[some], firsts[some]
-        values = np.empty(int(offsets[-1]), np.int32)
-        values[targets] = firsts.astype(np.int32)
-        longer = np.flatnonzero(counts > 1)
-        targets, starts, counts = targets[longer], self._starts[places[longer]], counts[longer]
-        for position in range(1, _AT_ONCE):
-            if not len(counts):
-                return values, offsets
-            values[targets + position] = self._ids[starts + position]
-            longer = np.flatnonzero(counts > position + 1)
-            targets, starts, counts = targets[longer], starts[longer], counts[longer]
-        for target, start, count in zip(targets.tolist(), starts.tolist(), counts.tolist(), strict=True):
-            values[target : target + count] = self._ids[start : start + count]
-        return values, offsets

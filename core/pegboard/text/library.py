@@ -183,6 +183,11 @@ class LibraryTokenizer(Tokenizer):
         return self._ready.encoder.encode_blocks(blocks)
 
     @property
+    def threads_suffice(self) -> bool:
+        """Whether its loops are compiled; see `Tokenizer.threads_suffice`."""
+        return type(self).encode_batch is LibraryTokenizer.encode_batch and self._ready.encoder.compiled
+
+    @property
     def frame(self) -> tuple[int, int]:
         """How many special tokens the post-processor puts before and after a text."""
         return self._ready.frame

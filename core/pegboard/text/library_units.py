@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,8 @@ def character_encoder(
 ) -> CharacterEncoder:
     """What encodes for a pipeline that keeps the promise of `LibraryTokenizer.characters`."""
     vocabulary = backend.get_vocab(with_added_tokens=False)
-    unknown = backend.encode("\U0010ffff", add_special_tokens=False).ids  # a code point that never is a character
+    never_seen = next(code for code in map(chr, range(sys.maxunicode, 0, -1)) if code not in vocabulary)
+    unknown = backend.encode(never_seen, add_special_tokens=False).ids
     normalizer = backend.normalizer
 
     def normalize(character: str) -> str:

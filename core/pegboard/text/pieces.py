@@ -153,6 +153,11 @@ class PieceTokenizer(Tokenizer):
         )
 
     @property
+    def threads_suffice(self) -> bool:
+        """Whether its loops are compiled; see `Tokenizer.threads_suffice`."""
+        return type(self).encode_batch is PieceTokenizer.encode_batch and self._ready.compiled
+
+    @property
     def frame(self) -> tuple[int, int]:
         """One special token before and one after, or none."""
         return (1, 1) if self.options.special_tokens == "cls_sep" else (0, 0)

@@ -54,6 +54,7 @@ def emotion(split):
         return [row["text"] for row in csv.DictReader(stream)]
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize("lowercase", [True, False])
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=25, deadline=None)
@@ -66,6 +67,11 @@ def test_ids_are_those_of_tokenizer_json(form, lowercase, texts, max_length, spe
     assert ids(tokenizer, texts) == [library.encode(text).ids for text in texts]
     assert [tokenizer.tokens(text) for text in texts] == [library.encode(text).tokens for text in texts]
     assert all(len(row) <= max_length for row in ids(tokenizer, texts))
+
+
+def test_what_is_unknown_is_not_what_the_last_code_point_is():
+    tokenizer = trained("a\U0010ffff")
+    assert ids(tokenizer, ["b", "\U0010ffff"]) == [[tokenizer.unk_id], [tokenizer.backend.token_to_id("\U0010ffff")]]
 
 
 @pytest.mark.emotion

@@ -81,6 +81,7 @@ def emotion(split):
 KINDS = ["bytes", "characters", "unigram"]
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=80, deadline=None)
 @given(texts=odd_texts, options=common)

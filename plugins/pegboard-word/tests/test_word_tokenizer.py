@@ -56,6 +56,7 @@ def emotion(split):
         return [row["text"] for row in csv.DictReader(stream)]
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize("lowercase", [True, False])
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=25, deadline=None)

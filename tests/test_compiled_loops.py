@@ -1,0 +1,313 @@
+"""Compiled loops give the ids that NumPy's give, on whatever text, or are not used."""
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pegboard
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pegboard.text import choosing, compiled, compiled_units, distinct
+from pegboard.text.choosing import Loops
+from pegboard.text.encoding import UnitEncoder
+from pegboard.text.ragged import concatenate, from_lists
+from pegboard.text.segments import Cutter, as_arrow
+from pyarrow import csv
+
+EMOTION = Path(__file__).parents[2] / "shared" / "data" / "emotion"
+CORPUS = ["The quick brown fox, it's said, jumps over the lazy dog.", "Größe naïve 分类。 don't 12 345 a_b", "to be or"]
+NAMES = ("word", "wordpiece", "char", "bpe", "unigram", "dashes")
+CHOICES = ("head", "tail", "both", "windows")
+WHITE = [" ", "  ", "\t", "\n", "\r\n", "\v", "\f", "\x1c", "\x85", "\xa0", "\u1680", "\u2003", "\u2028", "\u3000"]
+WORDS = ["the", "The", "it's", "'s", "fox,", "a_b", "don't", ".", "...", "_", "0", "x" * 14, "y" * 15, "z" * 16]
+ODD = [
+    "é",
+    "e\u0301",
+    "ſ",
+    "İ",
+    "ß",
+    "ﬁ",
+    "한",
+    "分",
+    "，",
+    "😀",
+    "\U0010ffff",
+    "\0",
+    "\ufffd",
+    "\u200d",
+    "[SEP]",
+    "[UNK",
+    "]",
+]
+LONG = ["word" * 10, "wört" * 9, "k" * 40, "k" * 39 + "l", " " * 17]
+texts = st.lists(
+    st.one_of(
+        st.lists(st.sampled_from([*WHITE, *WORDS, *ODD, *LONG]), max_size=12).map("".join),
+        st.lists(st.sampled_from([*WORDS, " ", " ", " "]), max_size=12).map("".join),
+        st.text(max_size=12),
+    ),
+    max_size=6,
+)
+
+
+@pytest.fixture(scope="module")
+def kernels(_kernels):
+    return _kernels
+
+
+class Dashes(pegboard.PieceTokenizer):
+    context_free = True
+
+    def split(self, text):
+        return [piece for piece in text.replace("-", " ").split(" ") if piece]
+
+
+def trained(name, **options):
+    options = {"min_frequency": 1, "vocab_size": 400, **options}
+    if name == "dashes":
+        tokenizer = Dashes(pegboard.TokenizerOptions(**options))
+    else:
+        tokenizer = pegboard.build_tokenizer(name, **options)
+    tokenizer.train(CORPUS)
+    return tokenizer
+
+
+def encoder_of(tokenizer):
+    ready = tokenizer._ready
+    return getattr(ready, "encoder", ready)
+
+
+def both(encoder, kernels, blocks):
+    """The ids of blocks of texts without the compiled loops, and with them."""
+    blocks = [as_arrow(block) for block in blocks]
+    return [concatenate(list(encoder._encode_blocks(loops, blocks))).to_pylist() for loops in (None, kernels)]
+
+
+@pytest.fixture(scope="module")
+def tokenizers():
+    made = {}
+
+    def tokenizer(name, choice, max_length, special):
+        key = name, choice, max_length, special
+        if key not in made:
+            made[key] = trained(
+                name, long_texts=choice, max_length=max_length, special_tokens=special, window_overlap=0
+            )
+        return made[key]
+
+    return tokenizer
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=150)
+@given(
+    blocks=st.lists(texts, max_size=3),
+    choice=st.sampled_from(CHOICES),
+    max_length=st.sampled_from([3, 5, 500]),
+    special=st.sampled_from(["none", "cls_sep"]),
+)
+def test_ids_are_the_same(tokenizers, kernels, name, blocks, choice, max_length, special):
+    ours, theirs = both(encoder_of(tokenizers(name, choice, max_length, special)), kernels, blocks)
+    assert ours == theirs
+
+
+def letters(units, _):
+    return from_lists([[ord(letter) for letter in unit if letter not in " -"] for unit in units.to_pylist()])
+
+
+@settings(max_examples=150)
+@given(
+    blocks=st.lists(texts, max_size=4),
+    where=st.sampled_from(["after_space", "before_space"]),
+    max_length=st.integers(0, 6),
+    choice=st.sampled_from(CHOICES),
+    most_units=st.sampled_from([1, 4, 10**6]),
+    around=st.sampled_from([((), ()), ((7,), (8, 9)), ((7, 8), ())]),
+)
+def test_ids_are_the_same_in_small_tables(kernels, blocks, where, max_length, choice, most_units, around):
+    """That have to grow, in which most units stand beside their slot, and of which the units are forgotten."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_units, "_SLOT_BITS", 1)
+        patch.setattr(distinct.DistinctUnits, "most_units", most_units)
+        encoder = UnitEncoder(Cutter(where), letters, max_length, before=around[0], after=around[1], long_texts=choice)
+        ours, theirs = both(encoder, kernels, blocks)
+    assert ours == theirs
+
+
+@pytest.fixture(scope="module")
+def clumsy_kernels():
+    """Loops that find every unit in the same slot, where all long ones have the same hash."""
+    pytest.importorskip("numba")
+    source = Path(compiled.__file__).with_name("kernels.py").read_text()
+    for name in ("_M1, _M2", "_FNV_PRIME"):
+        assert f"{name} = " in source or f", {name} = " in source
+    source += "\n_M1 = _M2 = _FNV_PRIME = np.uint64(0)\n"
+    module = types.ModuleType("clumsy_kernels")
+    exec(compile(source, "clumsy_kernels.py", "exec"), module.__dict__)
+    return compiled.Kernels(compiled.compile_loops(module, compiled.SIGNATURES))
+
+
+@settings(max_examples=100)
+@given(blocks=st.lists(texts, max_size=3))
+def test_units_of_the_same_hash_are_told_apart(clumsy_kernels, tokenizers, blocks):
+    for name in ("word", "bpe", "dashes"):
+        ours, theirs = both(encoder_of(tokenizers(name, "head", 500, "none")), clumsy_kernels, blocks)
+        assert ours == theirs
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("name", NAMES)
+def test_ids_of_long_texts_are_the_same(kernels, tokenizers, name, choice):
+    rows = [" ".join(CORPUS) * 700, "x" * 70_000, " " * 70_000, "end " * 9, "", "分类" * 12_000 + " it's"]
+    ours, theirs = both(encoder_of(tokenizers(name, choice, 50, "cls_sep")), kernels, [rows, rows[3:]])
+    assert ours == theirs
+
+
+def test_units_of_every_length_are_told_apart(kernels):
+    rows = [letter * size + end for size in range(41) for letter in "ab" for end in ("", "c", "\0", "d ")]
+    encoder = UnitEncoder(Cutter("after_space"), letters, 100)
+    ours, theirs = both(encoder, kernels, [rows, rows[::-1]])
+    assert ours == theirs
+
+
+def test_a_block_may_be_a_part_of_an_array(kernels):
+    """Its offsets do not begin with 0."""
+    whole = as_arrow([*CORPUS, "", *CORPUS])
+    for name in ("word", "char", "bpe"):
+        encoder = encoder_of(trained(name, max_length=10))
+        parts = [whole[2:5], whole[5:], whole[:0], whole[4:]]
+        ours, theirs = both(encoder, kernels, parts)
+        assert ours == theirs
+    assert both(encoder, kernels, [pa.array([], pa.large_string())]) == [[], []]
+
+
+@pytest.mark.emotion
+@pytest.mark.skipif(not EMOTION.is_dir(), reason="the emotion data are not there")
+@pytest.mark.parametrize("name", NAMES)
+def test_ids_of_the_emotion_data_are_the_same(kernels, tokenizers, name):
+    rows = csv.read_csv(EMOTION / "test.csv").column("text").combine_chunks()
+    assert len(rows) == 2_000
+    ours, theirs = both(encoder_of(tokenizers(name, "head", 20, "cls_sep")), kernels, [rows[:900], rows[900:]])
+    assert ours == theirs
+
+
+class TestChoosing:
+    @pytest.fixture
+    def tokenizer(self, monkeypatch):
+        monkeypatch.setattr(choosing, "_FROM_BYTES", 50)
+        return trained("word", max_length=9)
+
+    def test_what_is_small_is_done_without(self, tokenizer, monkeypatch):
+        monkeypatch.setattr(choosing, "kernels", lambda: pytest.fail("it is small"))
+        assert tokenizer.encode_batch(["to be"]).to_pylist()
+
+    def test_wrong_ids_are_not_served(self, tokenizer, kernels, monkeypatch):
+        """They are found in a sample of the texts, and said once."""
+        wrong = types.SimpleNamespace(**{name: getattr(kernels, name) for name in compiled.SIGNATURES})
+
+        def fill(*arguments):
+            kernels.fill(*arguments)
+            arguments[-1][0] += 1
+
+        wrong.fill = fill
+        monkeypatch.setattr(choosing, "kernels", lambda: wrong)
+        rows = CORPUS * 9
+        with pytest.warns(pegboard.PegboardWarning, match="not used") as warned:
+            twice = [tokenizer.encode_batch(rows).to_pylist() for _ in range(2)]
+        assert twice == 2 * [[tokenizer.backend.encode(row).ids for row in rows]]
+        assert len(warned) == 1
+        assert not tokenizer.threads_suffice
+
+    def test_right_ones_are_used(self, tokenizer, kernels, monkeypatch):
+        calls = []
+        counted = types.SimpleNamespace(**{name: getattr(kernels, name) for name in compiled.SIGNATURES})
+        counted.find_words = lambda *arguments: calls.append(1) or kernels.find_words(*arguments)
+        monkeypatch.setattr(choosing, "kernels", lambda: counted)
+        rows = CORPUS * 9
+        assert tokenizer.threads_suffice
+        assert tokenizer.encode_batch(rows).to_pylist() == [tokenizer.backend.encode(row).ids for row in rows]
+        assert len(calls) >= 2
+
+    def test_a_tokenizer_that_sees_whole_texts_has_none(self, monkeypatch):
+        monkeypatch.setattr(choosing, "kernels", lambda: pytest.fail("there are none"))
+        assert not Loops(iter, can_be_compiled=False).compiled
+
+
+class TestKeeping:
+    @pytest.fixture(autouse=True)
+    def _anew(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
+        monkeypatch.setattr(compiled, "_loaded", None)
+        monkeypatch.setattr(compiled, "_problem", None)
+
+    def test_without_numba_there_are_none(self, monkeypatch):
+        monkeypatch.setattr(compiled, "find_spec", lambda name: None)
+        assert compiled.kernels() is None
+        assert "pegboard[fast]" in compiled.why_not()
+
+    def test_what_fails_to_compile_is_done_without(self, monkeypatch):
+        pytest.importorskip("numba")
+        monkeypatch.setattr(compiled, "compile_loops", lambda *_: 1 / 0)
+        assert compiled.kernels() is None
+        assert "ZeroDivisionError" in compiled.why_not()
+
+    def test_nothing_is_compiled_where_it_can_not_be_kept(self, monkeypatch):
+        pytest.importorskip("numba")
+        from pegboard.cache import without_cache
+
+        end = without_cache()
+        try:
+            assert compiled.kernels() is None
+        finally:
+            end()
+
+    def test_a_file_that_others_may_write_is_not_run(self, tmp_path):
+        file = tmp_path / "kernels.o"
+        file.write_bytes(b"code")
+        file.chmod(0o600)
+        assert compiled._own_bytes(file) == b"code"
+        file.chmod(0o660)
+        with pytest.raises(PermissionError, match="somebody else"):
+            compiled._own_bytes(file)
+
+    def test_a_damaged_file_is_compiled_again(self, kernels, monkeypatch, tmp_path, capsys):
+        code = []
+        monkeypatch.setattr(compiled, "compile_loops", lambda *_: code[0])
+        monkeypatch.setattr(compiled, "Kernels", bytes)
+        code[:] = [b"one"]
+        assert compiled._load() == b"one"
+        [file] = tmp_path.glob("code/*/kernels.o")
+        file.write_bytes(b"two")
+        code[:] = [b"new"]
+        assert compiled._load() == b"new"
+        assert "damaged" in capsys.readouterr().err
+
+
+def test_numba_is_imported_to_compile_only(kernels, tmp_path_factory):
+    """Neither small data nor code that was compiled before need it."""
+    script = (
+        "import sys, pegboard\n"
+        "from pegboard.text import choosing\n"
+        "tokenizer = pegboard.build_tokenizer('word', min_frequency=1)\n"
+        "tokenizer.train(['to be or not'])\n"
+        "tokenizer.encode_batch(['to be'])\n"
+        "print('llvmlite' in sys.modules)\n"
+        "choosing._FROM_BYTES = 1\n"
+        "print(tokenizer.threads_suffice, tokenizer.encode_batch(['to be']).to_pylist())\n"
+        "print('llvmlite' in sys.modules, 'numba' in sys.modules)\n"
+    )
+    base = tmp_path_factory.getbasetemp()
+    folder = next(place for place in (base, base.parent) if (place / "compiled-loops").is_dir())
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PEGBOARD_CACHE": str(folder / "compiled-loops")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    small, suffice, large = done.stdout.splitlines()
+    assert (small, suffice[:5], large) == ("False", "True ", "True False")
