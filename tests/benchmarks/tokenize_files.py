@@ -1,11 +1,13 @@
 """From a file of texts to memory-mapped ids: Pegboard against `datasets.map` with a transformers tokenizer.
 
     python tests/benchmarks/tokenize_files.py --megabytes 100 --repeats 3
+    python tests/benchmarks/tokenize_files.py --tokenizers reading --formats csv,tsv,jsonl,parquet,txt
 
 Both get the same generated file and the same trained tokenizer, turn about, each time in a new process with an empty
 cache; the ids must be the same. Import time does not count, everything from opening the file to the finished Arrow file
 does. `datasets.map` is used as its documentation shows it: batched, and everything else at its default. Peak memory is
-that of all processes together.
+that of all processes together. `reading` is no tokenizer: the texts are read, checked and stored as Arrow, against
+`load_dataset`.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--tokenizers", default=",".join(TOKENIZERS))
+    parser.add_argument("--tokenizers", default=",".join(TOKENIZERS), help="of these, or reading")
     parser.add_argument("--formats", default="csv", help=", ".join(FORMATS))
     parser.add_argument("--without-baseline", action="store_true", help="measure Pegboard alone")
     parser.add_argument("--folder", help="keep generated files here")
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace, folder: Path) -> None:
     (folder / "ten_lines.py").write_text(PYTHON_TOKENIZER)
     print("tokenizer   file       Pegboard MB/s      datasets.map MB/s  ratio (spread)       Pegboard peak MB")
     for name in options.tokenizers.split(","):
-        trained = work("train", name, "-", folder, options.megabytes)
+        trained = name == "reading" or work("train", name, "-", folder, options.megabytes)
         for kind in options.formats.split(","):
             file = generated(folder, kind, options.megabytes)
             ours, theirs = [], []
@@ -193,25 +195,44 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     from pegboard.pipeline.data import load_data
     from pegboard.pipeline.tokens import encode_to_files
     from pegboard.plugins.registry import Registry
-    from pegboard.recipe import Choice, resolve_dataset
+    from pegboard.recipe import Choice
     from pegboard.text.stored import open_ids
 
     registry = Registry([str(folder / "ten_lines.py")] if name == "python" else [])
+    if name == "reading":
+        return read_by_pegboard(file, registry)
     component = registry.find("tokenizer", name)
     options = check_options(
         registry.options_of(component), {"vocab_size": 8000, "max_length": MAX_LENGTH}, table="tokenizer"
     )
     tokenizer = registry.factory_of(component).load(folder / f"tokenizer-{name}", options)
-    settings = {"labelled": False} if file.endswith(".txt") else {}
-    dataset = resolve_dataset({"dataset": {"name": file, **settings}}, registry)
-    registry.factory_of(dataset.component)
-    import datasets.arrow_dataset  # noqa: F401
-
+    dataset = dataset_of(file, registry)
     start = time.perf_counter()
     data = load_data(dataset, registry, cut=False, labelled=False)
     texts = [split.texts for split in data.splits.values()]
     [stored] = encode_to_files(Choice(component, options), registry, tokenizer, texts, Cache.open())
     return lambda: open_ids(stored.file), time.perf_counter() - start
+
+
+def read_by_pegboard(file: str, registry: object) -> tuple[Callable[[], object], float]:
+    from pegboard.pipeline.data import load_data
+
+    dataset = dataset_of(file, registry)
+    start = time.perf_counter()
+    data = load_data(dataset, registry, cut=False, labelled=False)
+    return data.splits["train"].texts.fingerprint, time.perf_counter() - start
+
+
+def dataset_of(file: str, registry: object) -> object:
+    """The choice of the file as a data set, with all that it imports imported."""
+    from pegboard.recipe import resolve_dataset
+
+    settings = {"labelled": False} if file.endswith(".txt") else {}
+    dataset = resolve_dataset({"dataset": {"name": file, **settings}}, registry)
+    registry.factory_of(dataset.component)
+    import datasets.arrow_dataset  # noqa: F401
+
+    return dataset
 
 
 def by_datasets(name: str, file: str, folder: Path) -> tuple[Callable[[], object], float]:
@@ -221,23 +242,29 @@ def by_datasets(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     if name == "python":
         name = "wordpiece"
         train(name, folder)
-    fast = transformers.PreTrainedTokenizerFast(
+    fast = name != "reading" and transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(folder / f"tokenizer-{name}" / "tokenizer.json"), model_max_length=MAX_LENGTH
     )
     kind = {"tsv": "csv", "jsonl": "json", "txt": "text"}.get(Path(file).suffix[1:], Path(file).suffix[1:])
     more = {"delimiter": "\t"} if file.endswith(".tsv") else {}
     start = time.perf_counter()
     data = datasets.load_dataset(kind, data_files=file, split="train", **more)
+    if name == "reading":
+        from pegboard.text.texts import Texts
 
+        seconds = time.perf_counter() - start
+        return Texts.of_dataset(data).fingerprint, seconds
     encoded = data.map(lambda batch: fast(batch["text"], truncation=True), batched=True)
     seconds = time.perf_counter() - start
     return lambda: encoded, seconds
 
 
 def digest(ids: object) -> str:
-    """A hash of all ids and lengths."""
+    """A hash of all ids and lengths, or that of texts as it is."""
     import numpy as np
 
+    if isinstance(ids, str):
+        return ids
     result = hashlib.sha256()
     if hasattr(ids, "starts"):
         for first in range(0, len(ids.lengths), 10_000):

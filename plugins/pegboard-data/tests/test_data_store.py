@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pegboard import Cache, DataError
-from pegboard_data import files, rows
+from pegboard_data import files, rows, store
 from pegboard_data.files import FilesDataset
 from pegboard_data.options import FilesOptions
 from pydantic import ValidationError
@@ -259,3 +259,44 @@ def test_a_parquet_file_of_few_bytes_for_long_texts_many_times(tmp_path, all_is_
 def test_the_common_interface_reads_them_too(tmp_path, all_is_large):
     file = write(tmp_path / "d.csv", "text,label\na,x\nb,y\n")
     assert list(pegboard.load_dataset(str(file), label_text=True)["train"]["label_text"]) == ["x", "y"]
+
+
+def test_gzip_members_are_one_file_and_zeros_after_them_are_nothing(tmp_path):
+    """As gzip has it: what `cat` puts together, and what a tape is filled up with."""
+    rows = b"text,label\n" + b"one,x\ntwo,y\n" * 1000
+    packed = gzip.compress(rows[:9]) + gzip.compress(b"") + gzip.compress(rows[9:]) + bytes(512)
+    loaded = load(write(tmp_path / "d.csv.gz", packed))["train"]
+    assert loaded["text"][:] == ["one", "two"] * 1000
+
+
+def test_more_labels_than_a_block_has_rows(tmp_path, all_is_large):
+    count = 100_000
+    file = write(
+        tmp_path / "d.csv", "text,label\n" + "".join(f"text {i},label {i % count}\n" for i in range(count + 9))
+    )
+    loaded = load(file)["train"]
+    names = loaded.features["label"].names
+    assert len(names) == count
+    assert [names[label] for label in loaded["label"][-10:]] == [
+        f"label {i % count}" for i in range(count - 1, count + 9)
+    ]
+
+
+def test_a_quote_within_the_name_of_a_column(tmp_path):
+    loaded = load(write(tmp_path / "d.csv", '"te""xt","label","text"\n"a, ""b""",x,one\nq,y,two\n'))["train"]
+    assert loaded["text"][:] == ["one", "two"]
+
+
+def test_a_large_file_is_hashed_in_parts_and_any_byte_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_PART_BYTES", 1000)
+    monkeypatch.setattr(store, "_READ_BYTES", 300)
+    data = bytes(range(256)) * 20
+    file = write(tmp_path / "data", data)
+    found = {store.Contents([file]).digest}
+    for place in (0, 299, 300, 999, 1000, 1999, 2500, len(data) - 1):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        found.add(store.Contents([file]).digest)
+    for size in (0, 999, 1000, 1001, 4999, 5000, len(data) - 1):
+        file.write_bytes(data[:size])
+        found.add(store.Contents([file]).digest)
+    assert len(found) == 1 + 8 + 7
