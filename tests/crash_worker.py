@@ -81,7 +81,7 @@ class Faults:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "full":
             if first:
-                size = Path(path).stat().st_size if appends else 0
+                size = Path(path).stat().st_size if appends and Path(path).exists() else 0
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 7, resource.RLIM_INFINITY))
             return
         if first or self.how == "EROFS" or (self.how in ("ENOSPC", "EDQUOT") and kind in ADDING):
