@@ -242,7 +242,7 @@ class Training:
         self.check_weights()
         train_loss = self.finite(float(self.epoch_loss[0] / self.epoch_loss[1]))
         if state.judge(self.finite(metrics[options.monitor]), options) and options.restore_best:
-            self.best = {name: tensor.cpu().clone() for name, tensor in self.current_weights().items()}
+            self.keep_best()
         self.lap()
         figures = {"epoch": state.epoch, "train_loss": train_loss}
         figures |= {f"validation_{name}": value for name, value in metrics.items()}
@@ -259,6 +259,14 @@ class Training:
             self.leave()
         if self.checkpoint_is_due() or options.checkpoint_every == "epoch":
             save(self)
+
+    def keep_best(self) -> None:
+        """Copy the weights, into memory that is there already where it is: to get more takes longer than the copy."""
+        for name, tensor in self.current_weights().items():
+            if name in self.best:
+                self.best[name].copy_(tensor)
+            else:
+                self.best[name] = tensor.cpu().clone()
 
     def current_weights(self) -> Tensors:
         """The weights that would be kept now, whole: the average, where there is one."""

@@ -20,7 +20,7 @@ def pegboard_encoders() -> Iterable[ComponentSpec]:
         suggests={
             "trainer.epochs": 5,
             "trainer.batch_size": 512,
-            "trainer.min_epoch_steps": 50,
+            "trainer.min_epoch_steps": 35,
             "trainer.learning_rate": 0.06,
             "trainer.table_learning_rate": 8.0,
             "trainer.weight_decay": 0.0,
