@@ -16,7 +16,7 @@ from pegboard.text.choosing import Loops
 from pegboard.text.compiled import UNLIMITED, Kernels, address_of
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import concatenate, ends_kept, ragged, truncate_and_wrap
-from pegboard.text.segments import blocks, offsets_of
+from pegboard.text.segments import offsets_of
 
 __all__ = ["CharacterEncoder"]
 
@@ -26,7 +26,7 @@ _WITH_COMPOSITIONS = ((0xA0, 0x3400), (0xA000, 0xAC00), (0xF900, 0x20000), (0x2F
 """Where Unicode has characters with a canonical decomposition, Hangul syllables aside."""
 
 
-class CharacterEncoder:
+class CharacterEncoder(Loops):
     """Encodes what is plain by a table, and leaves the rest to another encoder that gives the same ids.
 
     A text is plain if no character of it changes, or is changed by, the normalization of its neighbours, each becomes
@@ -66,20 +66,7 @@ class CharacterEncoder:
             "long_texts": long_texts,
         }
         self._table: npt.NDArray[np.int32] | None = None
-        self._loops = Loops(self._encode_blocks, can_be_compiled=True)
-
-    def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
-        """The ids of each text; see `UnitEncoder.encode`."""
-        return concatenate(list(self.encode_blocks(blocks(texts))))
-
-    def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
-        """The ids of blocks of texts; see `UnitEncoder.encode_blocks`."""
-        return self._loops.encode_blocks(texts)
-
-    @property
-    def compiled(self) -> bool:
-        """Whether compiled loops encode what is large."""
-        return self._loops.compiled
+        super().__init__(self._encode_blocks, can_be_compiled=True)
 
     def _encode_blocks(
         self, kernels: Kernels | None, texts: Iterable[pa.LargeStringArray]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pegboard.errors import PegboardWarning
 from pegboard.text.compiled import Kernels, kernels
 from pegboard.text.ragged import concatenate
-from pegboard.text.segments import offsets_of
+from pegboard.text.segments import blocks, offsets_of
 
 __all__ = ["Encode", "Loops"]
 
@@ -36,14 +36,22 @@ class Loops:
     """
 
     def __init__(self, encode: Encode, *, can_be_compiled: bool) -> None:
-        self._encode = encode
+        self._encode_with = encode
         self._trusted = can_be_compiled
 
-    def encode_blocks(self, blocks: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
+    def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
+        """The ids of each text, `large_list<int32>`.
+
+        Raises:
+            DataError: a text is missing or is not a Unicode string.
+        """
+        return concatenate(list(self.encode_blocks(blocks(texts))))
+
+    def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
         """The ids of blocks of texts, block by block."""
         if not self._trusted:
-            return self._encode(None, blocks)
-        ahead = iter(blocks)
+            return self._encode_with(None, texts)
+        ahead = iter(texts)
         first, size = [], 0
         for block in ahead:
             first.append(block)
@@ -51,19 +59,19 @@ class Loops:
             if size >= _FROM_BYTES:
                 break
         compiled = self._right_ones(first) if size >= _FROM_BYTES else None
-        return self._encode(compiled, chain(first, ahead))
+        return self._encode_with(compiled, chain(first, ahead))
 
     @property
     def compiled(self) -> bool:
         """Whether compiled loops encode what is large."""
         return self._trusted and kernels() is not None
 
-    def _right_ones(self, blocks: list[pa.LargeStringArray]) -> Kernels | None:
+    def _right_ones(self, first: list[pa.LargeStringArray]) -> Kernels | None:
         compiled = kernels()
         if compiled is None:
             return None
-        samples = [_beginning(block) for block in blocks]
-        plain, other = (concatenate(list(self._encode(loops, samples))) for loops in (None, compiled))
+        samples = [_beginning(block) for block in first]
+        plain, other = (concatenate(list(self._encode_with(loops, samples))) for loops in (None, compiled))
         if plain.equals(other):
             return compiled
         self._trusted = False

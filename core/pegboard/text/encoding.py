@@ -15,7 +15,7 @@ from pegboard.text.compiled import Kernels
 from pegboard.text.compiled_units import CompiledIds, CompiledUnits, can_be_compiled
 from pegboard.text.distinct import DistinctUnits, Found
 from pegboard.text.ragged import Ids, concatenate, ends_kept, truncate_and_wrap, values_and_offsets
-from pegboard.text.segments import Cutter, blocks, border_from, offsets_of
+from pegboard.text.segments import Cutter, border_from, offsets_of
 from pegboard.text.unit_ids import UnitIds
 
 __all__ = ["Encode", "UnitEncoder"]
@@ -30,7 +30,7 @@ _WHOLE: dict[str, Any] = {"max_length": 0, "long_texts": "windows"}
 """how ids are wrapped of which none is left out"""
 
 
-class UnitEncoder:
+class UnitEncoder(Loops):
     """Turns texts into ids, and remembers the ids of the units it has seen; memory stays bounded.
 
     Several threads may use it at once.
@@ -79,28 +79,12 @@ class UnitEncoder:
         self._border = re.compile(border) if border else None
         self._long_word = long_word
         self._idle: dict[bool, list[_Memory]] = {False: [], True: []}
-        self._loops = Loops(self._encode_blocks, can_be_compiled=can_be_compiled(cutter))
-
-    def encode(self, texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> pa.LargeListArray:
-        """The ids of each text, `large_list<int32>`.
-
-        Raises:
-            DataError: a text is missing or is not a Unicode string.
-        """
-        return concatenate(list(self.encode_blocks(blocks(texts))))
-
-    def encode_blocks(self, texts: Iterable[pa.LargeStringArray]) -> Iterator[pa.LargeListArray]:
-        """The ids of blocks of texts, block by block; the next block is cut while this one is encoded."""
-        return self._loops.encode_blocks(texts)
-
-    @property
-    def compiled(self) -> bool:
-        """Whether compiled loops encode what is large."""
-        return self._loops.compiled
+        super().__init__(self._encode_blocks, can_be_compiled=can_be_compiled(cutter))
 
     def _encode_blocks(
         self, kernels: Kernels | None, texts: Iterable[pa.LargeStringArray]
     ) -> Iterator[pa.LargeListArray]:
+        """The ids of blocks of texts; the next block is cut while this one is encoded."""
         idle = self._idle[kernels is not None]
         memory = idle.pop() if idle else _Memory(self._cutter, self._encode, kernels)
         long_texts: _Memory | None = None
