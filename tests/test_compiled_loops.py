@@ -9,6 +9,7 @@ from pathlib import Path
 import pegboard
 import pyarrow as pa
 import pytest
+import tokenizers as tokenizers_library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pegboard.text import choosing, compiled, compiled_units, distinct
@@ -16,6 +17,7 @@ from pegboard.text.choosing import Loops
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import concatenate, from_lists
 from pegboard.text.segments import Cutter, as_arrow
+from pegboard.text.word_pieces import WordPieces
 from pyarrow import csv
 
 EMOTION = Path(__file__).parents[2] / "shared" / "data" / "emotion"
@@ -115,7 +117,7 @@ def test_ids_are_the_same(tokenizers, kernels, name, blocks, choice, max_length,
     assert ours == theirs
 
 
-def letters(units, _):
+def letters(units, *_):
     return from_lists([[ord(letter) for letter in unit if letter not in " -"] for unit in units.to_pylist()])
 
 
@@ -165,6 +167,65 @@ def test_ids_of_long_texts_are_the_same(kernels, tokenizers, name, choice):
     rows = [" ".join(CORPUS) * 700, "x" * 70_000, " " * 70_000, "end " * 9, "", "分类" * 12_000 + " it's"]
     ours, theirs = both(encoder_of(tokenizers(name, choice, 50, "cls_sep")), kernels, [rows, rows[3:]])
     assert ours == theirs
+
+
+PIECES = [
+    "[UNK]",
+    "a",
+    "b",
+    "ab",
+    "##a",
+    "##b",
+    "##ab",
+    "##",
+    "#",
+    "abababababababa",
+    "##abababababababa",
+    "a##b",
+    "##c" * 9,
+]
+
+
+@settings(max_examples=200)
+@given(
+    words=st.lists(st.text("ab#c", min_size=1, max_size=34), max_size=20),
+    vocabulary=st.lists(st.sampled_from(PIECES), unique=True),
+    prefix=st.sampled_from(["##", "", "a"]),
+    longest=st.sampled_from([3, 15, 16, 100]),
+)
+def test_word_pieces_are_those_of_the_library(kernels, words, vocabulary, prefix, longest):
+    vocabulary = {token: i for i, token in enumerate(["[UNK]", *vocabulary])}
+    model = tokenizers_library.models.WordPiece(
+        vocabulary, unk_token="[UNK]", continuing_subword_prefix=prefix, max_input_chars_per_word=longest
+    )
+    expected = [[token.id for token in model.tokenize(word)] for word in words]
+
+    def others(long):
+        assert all(len(word) > min(15, longest) for word in long.to_pylist())
+        return from_lists([[token.id for token in model.tokenize(word)] for word in long.to_pylist()])
+
+    assert WordPieces.can_encode(model)
+    assert WordPieces(model, others)(pa.array(words, pa.large_string()), kernels).to_pylist() == expected
+
+
+def test_word_pieces_need_an_unknown_token_that_there_is():
+    assert not WordPieces.can_encode(tokenizers_library.models.WordPiece({"a": 0}, unk_token="[UNK]"))
+
+
+def test_the_units_that_came_first_are_remembered(kernels, monkeypatch):
+    """Also where their bytes are those of long ones, and the table grows after."""
+    monkeypatch.setattr(compiled_units, "_SLOT_BITS", 1)
+    monkeypatch.setattr(distinct.DistinctUnits, "most_units", 5)
+    first, more = [f"{'x' * 20 * (i % 2)}{i} " for i in range(6)], [f"{'y' * 17 * (i % 2)}{i} " for i in range(6, 40)]
+    for units in (
+        distinct.DistinctUnits(Cutter("after_space")),
+        compiled_units.CompiledUnits(Cutter("after_space"), kernels),
+    ):
+        assert units.find(as_arrow(["".join(first)])).places.tolist() == [0, 1, 2, 3, 4, 5]
+        found = units.find(as_arrow(["".join([*first, *more])]))
+        assert found.known == 3
+        assert found.new.to_pylist() == [*first[3:], *more]
+        assert found.places.tolist() == list(range(40))
 
 
 def test_units_of_every_length_are_told_apart(kernels):
@@ -225,7 +286,7 @@ class TestChoosing:
     def test_right_ones_are_used(self, tokenizer, kernels, monkeypatch):
         calls = []
         counted = types.SimpleNamespace(**{name: getattr(kernels, name) for name in compiled.SIGNATURES})
-        counted.find_words = lambda *arguments: calls.append(1) or kernels.find_words(*arguments)
+        counted.find = lambda *arguments: calls.append(1) or kernels.find(*arguments)
         monkeypatch.setattr(choosing, "kernels", lambda: counted)
         rows = CORPUS * 9
         assert tokenizer.threads_suffice

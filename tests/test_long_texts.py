@@ -203,7 +203,9 @@ def test_letters_that_no_token_joins(name, monkeypatch):
     seen = []
     encode = tokenizer._trained.encoder._encode
     monkeypatch.setattr(
-        tokenizer._trained.encoder, "_encode", lambda units, _: seen.extend(units.to_pylist()) or encode(units, _)
+        tokenizer._trained.encoder,
+        "_encode",
+        lambda units, *rest: seen.extend(units.to_pylist()) or encode(units, *rest),
     )
     text = "".join(random.Random(3).choices("abcdefghijklmnopqrstuvwxyz", k=1_000_000))
     assert tokenizer.encode_batch([text])[0].as_py() == tokenizer.backend.encode(text).ids
@@ -226,7 +228,7 @@ def test_only_the_ends_of_a_long_text_are_encoded():
     """However long it is: the number of bytes that the tokenizer is given does not grow with it."""
     seen = []
 
-    def encode(units, _):
+    def encode(units, *_):
         texts = units.to_pylist()
         seen.extend(texts)
         return from_lists([list(map(ord, text.rstrip())) for text in texts])

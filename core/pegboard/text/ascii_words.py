@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 __all__ = ["AsciiWords"]
 
 _APOSTROPHE = ord("'")
@@ -71,6 +74,12 @@ class AsciiWords:
     def piece(self, word: str) -> str:
         """A word as the pre-tokenizer gives it to the model: with its mark for a space in front."""
         return self._mark + word[1:] if word.startswith(" ") else word
+
+    def pieces(self, words: pa.LargeStringArray) -> pa.LargeStringArray:
+        """The `piece` of each word."""
+        if not self.space_first:
+            return words
+        return pc.replace_substring(words, " ", self._mark, max_replacements=1)
 
     def _pieces(self, text: str) -> list[str]:
         return [piece for piece, _ in self._pre_tokenizer.pre_tokenize_str(text)]

@@ -21,17 +21,16 @@ import numpy as np
 
 __all__ = ["SIGNATURES", "UNLIMITED", "Kernels", "address_of", "compile_loops", "kernels", "why_not"]
 
-_POINTERS = {"u8": "uint8", "u16": "uint16", "i32": "int32", "i64": "int64", "u64": "uint64", "bool": "uint8"}
-_FOUND = "u64* i64 u8* i64* i64* bool* i64 i32* i64*"
+_POINTERS = {"u8": "uint8", "u32": "uint32", "i32": "int32", "i64": "int64", "u64": "uint64", "bool": "uint8"}
+_SLOTS = "u64* i64 u64*"
 _AROUND = "i32* i64 i32* i64"
 SIGNATURES = {
-    "find_words": f"u8* i64* i64 i64 u16* {_FOUND}",
-    "find_words_after_spaces": f"u8* i64* i64 i64 u16* i64 {_FOUND}",
-    "find_segments": f"u8* i64* i64 i64 i64 {_FOUND}",
-    "rehash": "u64* i64 u64* i64",
+    "find": f"u8* i64* i64 i64 i64 i64 u32* i64 u8* i64* u64* {_SLOTS} u8* i64* i64* bool* i64 i32* i64*",
+    "fill_slots": "u64* i64 u64* i64",
     "lengths": "i32* i64* i64 i64* i64 i64 i64*",
-    "fill": f"i32* i64* i64 i64* i64* i32* i64 {_AROUND} i64* i32*",
+    "fill": f"i32* i64* i64 i64* i32* i64 {_AROUND} i64* i32*",
     "characters": f"u8* i64* i64 i64 i32* i64 i64 {_AROUND} bool* i64* i32* i64*",
+    "word_pieces": f"u8* i64* i64 {_SLOTS} i32* i64 i64 i32* i64*",
 }
 """The types of the arguments of each loop, `*` for a pointer. Each returns an int64."""
 
@@ -51,13 +50,12 @@ class Kernels:
     An argument is an integer or a contiguous array, of which the address is passed. Other threads run meanwhile.
     """
 
-    find_words: _Loop
-    find_words_after_spaces: _Loop
-    find_segments: _Loop
-    rehash: _Loop
+    find: _Loop
+    fill_slots: _Loop
     lengths: _Loop
     fill: _Loop
     characters: _Loop
+    word_pieces: _Loop
 
     def __init__(self, code: bytes, names: Iterable[str] = SIGNATURES) -> None:
         import llvmlite.binding as llvm

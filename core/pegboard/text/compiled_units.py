@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pyarrow as pa
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.compiled import UNLIMITED, Kernels, address_of
 from pegboard.text.distinct import DistinctUnits, Found, grown
+from pegboard.text.kernels import AFTER_ALONE, AFTER_SPACE, AT_ONCE, LONG
 from pegboard.text.ragged import ends_kept, ragged
 from pegboard.text.segments import Cutter, offsets_of
 from pegboard.text.unit_ids import UnitIds
@@ -42,31 +44,29 @@ class CompiledUnits(DistinctUnits):
         kernels: the compiled loops.
     """
 
-    _table: npt.NDArray[np.uint64]
-    _arena: npt.NDArray[np.uint8]
-    _state: npt.NDArray[np.int64]
-
     def __init__(self, cutter: Cutter, kernels: Kernels) -> None:
-        super().__init__(cutter)
         self._kernels = kernels
-        rules = cutter.words
-        tables = (rules.kinds, rules.normalized) if rules is not None else (bytes(256), bytes(256))
-        kinds, normalized = (np.frombuffer(table, np.uint8).astype(np.uint16) for table in tables)
-        self._rules = kinds << 8 | normalized
+        self._rules = _packed(cutter.words)
+        self._state = np.zeros(2, np.int64)
+        self._arena = np.zeros(2**20, np.uint8)
+        self._keys = np.empty((0, 2), np.uint64)
+        self._new_slots(_SLOT_BITS)
+        super().__init__(cutter)
 
     def find(self, texts: pa.LargeStringArray) -> Found:
         """The numbers of the units of a block of texts."""
-        if restarted := self.full:
-            self._forget()
+        if self.full:
+            self._forget_some()
         offsets = offsets_of(texts)
         size = int(offsets[-1] - offsets[0])
         used, known = (int(number) for number in self._state)
         self._arena = grown(self._arena, used + size + 2 * len(texts))
         rows, places = np.zeros(len(offsets), np.int64), np.empty(size, np.int32)
         ends, are_words = np.empty(size, np.int64), np.empty(size, np.bool_)
+        room = _room(int(np.diff(offsets).max(initial=0)))
         row = 0
         while True:
-            row = self._go_on(texts, offsets, row, ends, are_words, known, places, rows)
+            row = self._go_on(texts, offsets, row, room, ends, are_words, known, places, rows)
             if row == len(texts):
                 break
             self._enlarge(int(self._state[1] + offsets[row + 1] - offsets[row]))
@@ -75,41 +75,85 @@ class CompiledUnits(DistinctUnits):
         borders = np.concatenate([np.zeros(1, np.int64), ends[: count - known] - used])
         seen = pa.py_buffer(self._arena[used:end].copy())
         new = pa.LargeStringArray.from_buffers(count - known, pa.py_buffer(borders), seen)
-        return Found(places[: rows[-1]], rows, new, are_words[: count - known], restarted)
+        return Found(places[: rows[-1]], rows, new, are_words[: count - known], known)
 
     def _go_on(
         self,
         texts: pa.LargeStringArray,
         offsets: npt.NDArray[np.int64],
         row: int,
+        room: Sequence[npt.NDArray[Any]],
         ends: npt.NDArray[np.int64],
         are_words: npt.NDArray[np.bool_],
         known: int,
         places: npt.NDArray[np.int32],
         rows: npt.NDArray[np.int64],
     ) -> int:
-        """Number the units from a text on; gives the text before which the table must be enlarged, or their number."""
-        data = address_of(texts.buffers()[2]), offsets, row, len(texts)
-        state = self._table, 64 - self._bits, self._arena, self._state, ends, are_words, known, places, rows
-        before_space = int(self._cutter.where == "before_space")
+        """Number the units from a text on; gives the text before which there must be more slots, or their number."""
         rules = self._cutter.words
-        if rules is None:
-            return self._kernels.find_segments(*data, before_space, *state)
-        if before_space:
-            return self._kernels.find_words_after_spaces(*data, self._rules, int(rules.adds_space), *state)
-        return self._kernels.find_words(*data, self._rules, *state)
+        return self._kernels.find(
+            address_of(texts.buffers()[2]),
+            offsets,
+            row,
+            len(texts),
+            int(self._cutter.where == "before_space"),
+            int(rules is not None),
+            self._rules,
+            int(rules is not None and rules.adds_space),
+            *room,
+            self._slots,
+            64 - self._bits,
+            self._keys,
+            self._arena,
+            self._state,
+            ends,
+            are_words,
+            known,
+            places,
+            rows,
+        )
 
-    def _forget(self) -> None:
-        self._state = np.zeros(2, np.int64)
-        self._bits = _SLOT_BITS
-        self._table = np.zeros((1 << self._bits, 4), np.uint64)
-        self._arena = np.zeros(2**20, np.uint8)
+    def _forget_some(self) -> None:
+        kept = int(self._state[1]) // 2
+        high = self._keys[:kept, 1]
+        is_long = high >= LONG
+        sizes = np.where(is_long, high >> np.uint64(32) & np.uint64(0xFFFFFF), high >> np.uint64(56))
+        self._state = np.array([sizes.sum(), kept], np.int64)
+        self._arena = self._arena[: max(2**20, int(self._state[0]))].copy()
+        self._new_slots(self._bits)
 
     def _enlarge(self, count: int) -> None:
-        bits = max(self._bits + 1, (2 * count).bit_length())
-        larger = np.zeros((1 << bits, 4), np.uint64)
-        self._kernels.rehash(self._table, 64 - self._bits, larger, 64 - bits)
-        self._table, self._bits = larger, bits
+        self._new_slots(max(self._bits + 1, (2 * count).bit_length()))
+
+    def _new_slots(self, bits: int) -> None:
+        """Put all units into more slots, or after some were forgotten, into as many."""
+        count = int(self._state[1])
+        self._bits, self._slots = bits, np.zeros(1 << bits, np.uint64)
+        keys = np.empty((1 << bits - 1, 2), np.uint64)
+        keys[:count] = self._keys[:count]
+        self._keys = keys
+        self._kernels.fill_slots(self._keys, count, self._slots, 64 - bits)
+
+
+def _room(longest: int) -> tuple[npt.NDArray[Any], ...]:
+    """Room to work in for the loop `find`, by the number of bytes of the longest text."""
+    return (
+        np.empty(longest + 17, np.uint8),
+        np.empty(longest + 1, np.int64),
+        np.empty((AT_ONCE + longest, 4), np.uint64),
+    )
+
+
+def _packed(rules: AsciiWords | None) -> npt.NDArray[np.uint32]:
+    """What the loop `find` is told of each byte."""
+    if rules is None:
+        return np.zeros(256, np.uint32)
+    kinds, normalized = (np.frombuffer(table, np.uint8).astype(np.uint32) for table in (rules.kinds, rules.normalized))
+    after = kinds.copy()
+    after[kinds == AsciiWords.ALONE], after[kinds == AsciiWords.SPACE] = AFTER_ALONE, AFTER_SPACE
+    not_plain = (kinds == AsciiWords.NOT_PLAIN).astype(np.uint32)
+    packed: npt.NDArray[np.uint32] = normalized | kinds << 8 | after << 16 | not_plain << 24
+    return packed
 
 
 class CompiledIds(UnitIds):
@@ -138,10 +182,10 @@ class CompiledIds(UnitIds):
         room = max(0, max_length - more)
         ends = ends_kept(long_texts, room)
         texts = len(found.rows) - 1
-        units = found.places, found.rows, texts, self._firsts
+        units = found.places, found.rows, texts, self._ids_of
         offsets = np.empty(texts + 1, np.int64)
         count = self._kernels.lengths(*units, UNLIMITED if ends is None else room, more, offsets)
         values = np.empty(count, np.int32)
         tokens = [argument for ids in around for argument in (ids, len(ids))]
-        self._kernels.fill(*units, self._starts, self._ids, ends[1] if ends else 0, *tokens, offsets, values)
+        self._kernels.fill(*units, self._ids, ends[1] if ends else 0, *tokens, offsets, values)
         return ragged(values, offsets)

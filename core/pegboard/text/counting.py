@@ -21,16 +21,23 @@ def count_units(cutter: Cutter, blocks: Iterable[pa.LargeStringArray]) -> Iterat
     In a corpus that repeats little, memory is kept bounded by counting in several goes: then a unit may come twice.
     """
     counts = np.zeros(0, np.int64)
-    new: list[tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]] = []
+    parts: list[tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]] = []
     for found in read_ahead(map(DistinctUnits(cutter).find, blocks)):
-        if found.restarted:
-            yield from _with_counts(new, counts)
-            counts, new = np.zeros(0, np.int64), []
+        if found.known < len(counts):
+            yield from _with_counts(parts, counts)
+            counts, parts = np.zeros(found.known, np.int64), _first(parts, found.known)
         more = np.bincount(found.places, minlength=len(counts) + len(found.new))
         more[: len(counts)] += counts
         counts = more
-        new.append((found.new, found.are_words))
-    yield from _with_counts(new, counts)
+        parts.append((found.new, found.are_words))
+    yield from _with_counts(parts, counts)
+
+
+def _first(
+    parts: list[tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]], count: int
+) -> list[tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]]:
+    units = pa.concat_arrays([units for units, _ in parts])[:count]
+    return [(units, np.concatenate([are_words for _, are_words in parts])[:count])]
 
 
 def _with_counts(
@@ -39,5 +46,8 @@ def _with_counts(
     first = 0
     for units, are_words in parts:
         times = counts[first : first + len(units)]
-        yield from zip(units.to_pylist(), are_words.tolist(), times.tolist(), strict=True)
+        some = np.flatnonzero(times)
+        yield from zip(
+            units.take(pa.array(some)).to_pylist(), are_words[some].tolist(), times[some].tolist(), strict=True
+        )
         first += len(units)

@@ -33,14 +33,14 @@ class Found(NamedTuple):
         rows: int64 [texts + 1]; text i has the units `rows[i]` to `rows[i + 1]`.
         new: the units that were given a number for the first time, in the order of their numbers.
         are_words: bool [new]; whether they are words, normalized already.
-        restarted: whether the numbers began anew with this block.
+        known: how many units had numbers before this block; all that had others are forgotten.
     """
 
     places: npt.NDArray[np.int32] | npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     new: pa.LargeStringArray
     are_words: npt.NDArray[np.bool_]
-    restarted: bool
+    known: int
 
 
 class _Keyed(NamedTuple):
@@ -69,36 +69,44 @@ class DistinctUnits:
     Args:
         cutter: how texts are cut into units.
 
+    Where there are too many, the half that came last is forgotten: what comes early is frequent.
+
     Attributes:
-        full: whether the numbers begin anew with the next block; it may be set.
+        full: whether half of the units are forgotten before the next block; it may be set.
         most_units: how many are remembered.
         most_bytes: how many bytes of them are.
     """
 
-    most_units: ClassVar[int] = 4_000_000
+    most_units: ClassVar[int] = 1_000_000
     most_bytes: ClassVar[int] = 128 * 2**20
 
     def __init__(self, cutter: Cutter) -> None:
         self._cutter = cutter
-        self.full = True
-
-    def find(self, texts: pa.LargeStringArray) -> Found:
-        """The numbers of the units of a block of texts."""
-        units = self._cutter(texts)
-        if restarted := self.full:
-            self._forget()
-        places, unseen = self._places(_with_keys(units))
-        self.full = self._count > self.most_units or self._kept_bytes > self.most_bytes
-        words = np.zeros(len(unseen), np.bool_) if units.words is None else units.words[unseen]
-        return Found(places, units.rows, units.take(unseen).cast(pa.large_string()), words, restarted)
-
-    def _forget(self) -> None:
+        self.full = False
         self._count = 0
         self._kept_bytes = 0
         self._slots: Places = np.zeros(1 << _SLOT_BITS, np.int64)
         self._low: Keys = np.zeros(1024, np.uint64)
         self._high: Keys = np.zeros(1024, np.uint64)
         self._others: dict[bytes, int] = {}
+
+    def find(self, texts: pa.LargeStringArray) -> Found:
+        """The numbers of the units of a block of texts."""
+        units = self._cutter(texts)
+        if self.full:
+            self._forget_some()
+        known = self._count
+        places, unseen = self._places(_with_keys(units))
+        self.full = self._count > self.most_units or self._kept_bytes > self.most_bytes
+        words = np.zeros(len(unseen), np.bool_) if units.words is None else units.words[unseen]
+        return Found(places, units.rows, units.take(unseen).cast(pa.large_string()), words, known)
+
+    def _forget_some(self) -> None:
+        self._count //= 2
+        self._slots[self._slots >= self._count] = 0
+        self._high[self._count :] = 0
+        self._others = {unit: number for unit, number in self._others.items() if number < self._count}
+        self._kept_bytes = sum(map(_bytes_kept, self._others))
 
     def _places(self, keyed: _Keyed) -> tuple[Places, Places]:
         """The number of each unit.
@@ -144,7 +152,11 @@ class DistinctUnits:
         self._slots[slots[fits]] = numbers[fits]
         others = units.take(unseen[~fits])
         self._others.update(zip(others.to_pylist(), numbers[~fits].tolist(), strict=True))
-        self._kept_bytes += others.nbytes + 100 * len(others)
+        self._kept_bytes += sum(map(_bytes_kept, others.to_pylist()))
+
+
+def _bytes_kept(unit: bytes) -> int:
+    return len(unit) + 100
 
 
 def grown(array: Array, size: int) -> Array:

@@ -20,9 +20,9 @@ from pegboard.text.unit_ids import UnitIds
 
 __all__ = ["Encode", "UnitEncoder"]
 
-Encode = Callable[[pa.LargeStringArray, bool], pa.LargeListArray]
+Encode = Callable[[pa.LargeStringArray, bool, Kernels | None], pa.LargeListArray]
 """The ids of each of some units, without limit of length and without special tokens; the flag says whether the units
-are normalized words."""
+are normalized words. It may use compiled loops, if it is given them."""
 
 _MOST_IDS = 32_000_000
 _LONG_BYTES = 2**16
@@ -49,7 +49,7 @@ class UnitEncoder(Loops):
 
     Example:
         >>> from pegboard.text.ragged import from_lists
-        >>> def encode(units, _):
+        >>> def encode(units, *_):
         ...     return from_lists([[len(unit)] for unit in units.to_pylist()])
         >>> UnitEncoder(Cutter("after_space"), encode, max_length=9).encode(["to be", "to do"]).to_pylist()
         [[3, 2], [3, 2]]
@@ -167,6 +167,7 @@ class _Memory:
         self.units = DistinctUnits(cutter) if kernels is None else CompiledUnits(cutter, kernels)
         self._ids = UnitIds() if kernels is None else CompiledIds(kernels)
         self._encode = encode
+        self._kernels = kernels
 
     def ids(self, found: Found, **wrapping: Any) -> pa.LargeListArray:
         """The ids of a block of texts; what it is `wrapped` in, see `truncate_and_wrap`."""
@@ -179,14 +180,11 @@ class _Memory:
 
     def _learn(self, found: Found) -> None:
         """Encode the units that are seen for the first time."""
-        if found.restarted:
-            self._count = 0
-            self._ids.forget()
+        self._ids.forget_from(found.known)
         for are_words in (False, True):
             some = np.flatnonzero(found.are_words == are_words)
             if len(some):
                 units = found.new if len(some) == len(found.new) else found.new.take(pa.array(some))
-                self._ids.keep(self._count + some, *values_and_offsets(self._encode(units, are_words)))
-        self._count += len(found.new)
+                self._ids.keep(found.known + some, *values_and_offsets(self._encode(units, are_words, self._kernels)))
         if self._ids.used > _MOST_IDS:
             self.units.full = True

@@ -1,12 +1,13 @@
-"""The inner loops of encoding, for Numba to compile; `compiled.py` does so, and nothing else uses this module.
+"""The inner loops of encoding, for Numba to compile; `compiled.py` does so.
 
 What they compute, `distinct.py`, `encoding.py` and `characters.py` compute with NumPy alone. Their arguments are
 pointers: nothing checks an index, so each says how much room it needs.
 
-A *table* holds the units that have numbers, uint64 [slots, 4] with a power of two of slots: the first eight bytes of a
-unit; its next seven bytes and, in the highest byte, its length; its number; where its bytes begin in the arena. Of a
-unit of more than 15 bytes the first two are a hash and, with `_LONG` in the highest byte, its length; it is found by
-comparing its bytes. A second number of 0 marks a free slot.
+The *key* of a unit of up to 15 bytes is its first eight bytes, as one uint64, and its next seven with its length in the
+highest byte. Of a longer one it is a hash; and `LONG`, its length, and where its bytes begin in the arena.
+
+*Slots* are uint64 [a power of two]: the lower half of a key's hash, and in the lower half of the slot one more than the
+unit's number; 0 where a slot is free. The upper bits of the hash are the place where the search for it begins.
 
 The *state* is int64 [2]: how many bytes of the arena are in use, and how many units have numbers.
 """
@@ -17,23 +18,76 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["characters", "fill", "find_segments", "find_words", "find_words_after_spaces", "lengths", "rehash"]
+__all__ = [
+    "AFTER_ALONE",
+    "AFTER_SPACE",
+    "AT_ONCE",
+    "INSIDE",
+    "LONG",
+    "characters",
+    "fill",
+    "fill_slots",
+    "find",
+    "lengths",
+    "word_pieces",
+]
 
 Pointer = Any
 
-_SPACE = 0x20
-_GAP, _ALONE, _SPACE_KIND, _NOT_PLAIN = 0, 1, 254, 255
+AT_ONCE = 4096
+"""Units that are looked up together: the processor then waits for memory once for many, not once for each."""
+
+AFTER_SPACE, AFTER_ALONE = 252, 253
+"""Of no character are these the kind: nothing goes on with what stands alone, and all but a space with a space."""
+
+LONG = np.uint64(0xFF << 56)
+INSIDE = np.uint64(1 << 63)
 _SHORT = 15
-_LONG = np.uint64(0xFF << 56)
+_HALF, _HALF_BITS = np.uint64(0xFFFFFFFF), np.uint64(32)
+_UPPER = np.uint64(0xFFFFFFFF << 32)
+_ALL_BITS = np.uint64(2**64 - 1)
 _FREE = np.uint64(0)
-_BYTE = np.uint64(8)
 _M1, _M2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _FNV_START, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+_SPACE = 0x20
+_GAP, _SPACE_KIND, _NOT_PLAIN = 0, 254, 255
 
 
-def _slot(low: Any, high: Any, shift: int) -> int:
-    """Where the search for a unit begins, in a table of `2 ** (64 - shift)` slots."""
-    return np.int64(((low * _M1 ^ high * _M2) * _M1) >> np.uint64(shift))
+def _hash(low: Any, high: Any) -> Any:
+    mixed = (low * _M1 ^ high * _M2) * _M1
+    return mixed ^ mixed >> np.uint64(29)
+
+
+def _eight_bytes(data: Pointer, at: int) -> Any:
+    """The bytes from a place on as one number; compiled, this is one instruction."""
+    return (
+        np.uint64(data[at])
+        | np.uint64(data[at + 1]) << np.uint64(8)
+        | np.uint64(data[at + 2]) << np.uint64(16)
+        | np.uint64(data[at + 3]) << np.uint64(24)
+        | np.uint64(data[at + 4]) << np.uint64(32)
+        | np.uint64(data[at + 5]) << np.uint64(40)
+        | np.uint64(data[at + 6]) << np.uint64(48)
+        | np.uint64(data[at + 7]) << np.uint64(56)
+    )
+
+
+def _short_key(data: Pointer, at: int, size: int) -> tuple[Any, Any]:
+    """The key of 1 to 15 bytes, of which 16 can be read."""
+    low = _eight_bytes(data, at) & (_ALL_BITS >> np.uint64(64 - 8 * min(size, 8)))
+    more = np.uint64(8 * max(size - 8, 0))
+    high = _eight_bytes(data, at + 8) & ((np.uint64(1) << more) - np.uint64(1))
+    return low, high | np.uint64(size) << np.uint64(56)
+
+
+def _key_at_end(data: Pointer, at: int, size: int) -> tuple[Any, Any]:
+    """The key of 1 to 15 bytes, of which no more can be read."""
+    low, high = np.uint64(0), np.uint64(size) << np.uint64(56)
+    for k in range(min(size, 8)):
+        low |= np.uint64(data[at + k]) << np.uint64(8 * k)
+    for k in range(8, size):
+        high |= np.uint64(data[at + k]) << np.uint64(8 * k - 64)
+    return low, high
 
 
 def _same(arena: Pointer, one: int, other: int, size: int) -> bool:
@@ -44,300 +98,195 @@ def _same(arena: Pointer, one: int, other: int, size: int) -> bool:
 
 
 def _number(
-    table: Pointer,
-    shift: int,
     low: Any,
     high: Any,
+    is_word: bool,
+    slots: Pointer,
+    shift: int,
+    keys: Pointer,
     arena: Pointer,
     state: Pointer,
-    known: int,
     ends: Pointer,
     are_words: Pointer,
-    is_word: bool,
+    known: int,
 ) -> int:
-    """The number of a unit, which gets the next one if it has none.
+    """The number of the unit with this key, which gets the next one if it has none.
 
     The bytes of a long one stand in the arena, behind those that are in use.
     """
     mask = (1 << (64 - shift)) - 1
-    slot = _slot(low, high, shift)
-    used = state[0]
-    while table[4 * slot + 1] != _FREE:
-        if (
-            table[4 * slot] == low
-            and table[4 * slot + 1] == high
-            and (high < _LONG or _same(arena, np.int64(table[4 * slot + 3]), used, np.int64(high - _LONG)))
-        ):
-            return np.int64(table[4 * slot + 2])
+    is_long = high >= LONG
+    size = np.int64(high >> _HALF_BITS & np.uint64(0xFFFFFF)) if is_long else np.int64(high >> np.uint64(56))
+    hashed = _hash(low, high & _UPPER if is_long else high)
+    slot, used = np.int64(hashed >> np.uint64(shift)), state[0]
+    while slots[slot] != _FREE:
+        if slots[slot] >> _HALF_BITS == hashed & _HALF:
+            number = np.int64(slots[slot] & _HALF) - 1
+            same, other = keys[2 * number] == low, keys[2 * number + 1]
+            if is_long:
+                same = same and other & _UPPER == high & _UPPER
+                same = same and _same(arena, np.int64(other & _HALF), used, size)
+            if same and (is_long or other == high):
+                return number
         slot = (slot + 1) & mask
     number = state[1]
-    table[4 * slot], table[4 * slot + 1] = low, high
-    table[4 * slot + 2], table[4 * slot + 3] = np.uint64(number), np.uint64(used)
-    if high >= _LONG:
-        used += np.int64(high - _LONG)
-    else:
-        size = np.int64(high >> np.uint64(56))
+    slots[slot] = hashed << _HALF_BITS | np.uint64(number + 1)
+    keys[2 * number], keys[2 * number + 1] = low, high
+    if not is_long:
         for k in range(size):
             half = low if k < 8 else high
-            arena[used + k] = np.uint8((half >> np.uint64(8 * (k & 7))) & np.uint64(0xFF))
-        used += size
-    ends[number - known] = used
+            arena[used + k] = np.uint8(half >> np.uint64(8 * (k & 7)) & np.uint64(0xFF))
+    ends[number - known] = used + size
     are_words[number - known] = np.uint8(is_word)
-    state[0] = used
-    state[1] = number + 1
+    state[0], state[1] = used + size, number + 1
     return number
 
 
-def _hashed(arena: Pointer, start: int, size: int) -> Any:
-    value = _FNV_START
-    for k in range(start, start + size):
-        value = (value ^ np.uint64(arena[k])) * _FNV_PRIME
-    return value
-
-
-def _raw_number(
-    table: Pointer,
-    shift: int,
+def _number_all(
+    first: int,
+    units: int,
+    waiting: Pointer,
     data: Pointer,
-    start: int,
-    end: int,
-    arena: Pointer,
-    state: Pointer,
-    known: int,
-    ends: Pointer,
-    are_words: Pointer,
-) -> int:
-    """The number of the unit that some bytes are as they stand."""
-    size = end - start
-    low, high = np.uint64(0), np.uint64(0)
-    if size > _SHORT:
-        used = state[0]
-        for k in range(size):
-            arena[used + k] = data[start + k]
-        low, high = _hashed(arena, used, size), _LONG | np.uint64(size)
-    else:
-        for k in range(min(size, 8)):
-            low |= np.uint64(data[start + k]) << np.uint64(8 * k)
-        for k in range(8, size):
-            high |= np.uint64(data[start + k]) << np.uint64(8 * k - 64)
-        high |= np.uint64(size) << np.uint64(56)
-    return _number(table, shift, low, high, arena, state, known, ends, are_words, False)
-
-
-def _word_number(
-    table: Pointer,
-    shift: int,
-    data: Pointer,
-    start: int,
-    end: int,
     rules: Pointer,
-    lead: int,
-    arena: Pointer,
-    state: Pointer,
-    known: int,
-    ends: Pointer,
-    are_words: Pointer,
-) -> tuple[int, int]:
-    """The number of the normalized word that begins at a byte, and where it ends.
-
-    Args:
-        table: see above.
-        shift: 64 less the bits of a slot's number.
-        data: uint8, the texts.
-        start: where the word begins; what is there is plain.
-        end: where the text ends.
-        rules: uint16 [256]; of each byte: its kind, and in the lower half what it becomes; see `AsciiWords`.
-        lead: 1 if the word has a space in front, which is not counted into `start`; else 0.
-        arena: see above.
-        state: see above.
-        known: how many units had numbers when the block began.
-        ends: int64, gets where the bytes of each new unit end in the arena.
-        are_words: bool, gets whether each new unit is a word.
-    """
-    low, high = np.uint64(0), np.uint64(0)
-    filled = np.uint64(0)
-    if lead:
-        low, filled = np.uint64(_SPACE), _BYTE
-    kind = rules[data[start]] >> 8
-    i = start
-    stop = end if kind != _ALONE else start + 1
-    half = min(stop, start + 8 - lead)
-    while i < half:
-        rule = rules[data[i]]
-        if rule >> 8 != kind:
-            break
-        low |= np.uint64(rule & 0xFF) << filled
-        filled += _BYTE
-        i += 1
-    if i == start + 8 - lead:
-        filled = np.uint64(0)
-        half = min(stop, start + _SHORT - lead)
-        while i < half:
-            rule = rules[data[i]]
-            if rule >> 8 != kind:
-                break
-            high |= np.uint64(rule & 0xFF) << filled
-            filled += _BYTE
-            i += 1
-        if i == start + _SHORT - lead:
-            while i < stop and rules[data[i]] >> 8 == kind:
-                i += 1
-    size = i - start + lead
-    if size > _SHORT:
-        used = state[0]
-        if lead:
-            arena[used] = _SPACE
-        for k in range(lead, size):
-            arena[used + k] = np.uint8(rules[data[start + k - lead]] & 0xFF)
-        low, high = _hashed(arena, used, size), _LONG | np.uint64(size)
-    else:
-        high |= np.uint64(size) << np.uint64(56)
-    return _number(table, shift, low, high, arena, state, known, ends, are_words, True), i
-
-
-def find_words(
-    data: Pointer,
-    offsets: Pointer,
-    row: int,
-    texts: int,
-    rules: Pointer,
-    table: Pointer,
+    slots: Pointer,
     shift: int,
+    keys: Pointer,
     arena: Pointer,
     state: Pointer,
     ends: Pointer,
     are_words: Pointer,
     known: int,
     places: Pointer,
-    rows: Pointer,
-) -> int:
-    """Number the normalized words of texts, and the segments that are not plain ASCII; see `segments.cut_words`.
-
-    Of a segment that turns out not to be plain, the words before that place may get numbers that are not used.
+) -> None:
+    """Put at their places the numbers of units that wait, from the `first` on.
 
     Args:
+        first: how many units of the block have their numbers.
+        units: how many of the block there are.
+        waiting: uint64 [waiting units, 4]; the key of each, 1 if it is a word and else 0, and room for a number. The
+            key of a long unit is, until it has its number, where in `data` it begins, and `LONG` with its size and,
+            above that, 1 if it has a space in front that is not there.
         data: uint8, the texts.
-        offsets: int64 [texts + 1]; where they begin.
-        row: the text to begin with.
-        texts: their number.
-        rules: see `_word_number`, as for all that is not here.
-        table: the units that have numbers.
-        shift: 64 less the bits of a slot's number.
-        arena: uint8, with room for two bytes more of each text than it has.
-        state: see above.
-        ends: int64; one for each byte.
-        are_words: bool; one for each byte.
-        known: how many units had numbers when the block began.
-        places: int32, gets the number of each unit; one for each byte.
-        rows: int64 [texts + 1], gets where the units of each text begin; up to `row` it has them.
-
-    Returns:
-        The text it stopped before, since half of the table might not do; `texts` at the end.
-    """
-    slots = 1 << (64 - shift)
-    units = rows[row]
-    while row < texts:
-        i, end = offsets[row], offsets[row + 1]
-        if 2 * (state[1] + end - i) > slots:
-            break
-        segment, units_before = i, units
-        while i < end:
-            kind = rules[data[i]] >> 8
-            if kind == _GAP:
-                i += 1
-                if data[i - 1] == _SPACE:
-                    segment, units_before = i, units
-                continue
-            if kind == _NOT_PLAIN:
-                while i < end and data[i] != _SPACE:
-                    i += 1
-                i = min(i + 1, end)
-                number = _raw_number(table, shift, data, segment, i, arena, state, known, ends, are_words)
-                units = units_before
-                segment, units_before = i, units + 1
-            else:
-                number, i = _word_number(table, shift, data, i, end, rules, 0, arena, state, known, ends, are_words)
-            places[units] = np.int32(number)
-            units += 1
-        row += 1
-        rows[row] = units
-    return row
-
-
-def find_words_after_spaces(
-    data: Pointer,
-    offsets: Pointer,
-    row: int,
-    texts: int,
-    rules: Pointer,
-    adds_space: int,
-    table: Pointer,
-    shift: int,
-    arena: Pointer,
-    state: Pointer,
-    ends: Pointer,
-    are_words: Pointer,
-    known: int,
-    places: Pointer,
-    rows: Pointer,
-) -> int:
-    """Number the normalized words of texts, each with the space before it; see `segments.cut_words_after_spaces`.
-
-    Args:
-        data: as `find_words` has it, as all that is not here.
-        offsets: see there.
-        row: see there.
-        texts: see there.
-        rules: see there.
-        adds_space: 1 if a text that begins without a space is treated as if it began with one; else 0.
-        table: see there.
+        rules: see `find`, as for all that is not here.
+        slots: see there.
         shift: see there.
+        keys: see there.
         arena: see there.
         state: see there.
         ends: see there.
         are_words: see there.
         known: see there.
         places: see there.
-        rows: see there.
+    """
+    for k in range(units - first):
+        hashed = _hash(waiting[4 * k], waiting[4 * k + 1])
+        waiting[4 * k + 3] = slots[np.int64(hashed >> np.uint64(shift))]
+    for k in range(units - first):
+        low, high, is_word, slot = waiting[4 * k], waiting[4 * k + 1], waiting[4 * k + 2] == 1, waiting[4 * k + 3]
+        if high < LONG:
+            if slot >> _HALF_BITS == _hash(low, high) & _HALF and slot != _FREE:
+                number = np.int64(slot & _HALF) - 1
+                if keys[2 * number] == low and keys[2 * number + 1] == high:
+                    places[first + k] = np.int32(number)
+                    continue
+        else:
+            used, size = state[0], np.int64(high & _HALF)
+            lead = np.int64(high >> _HALF_BITS & np.uint64(1))
+            if lead:
+                arena[used] = _SPACE
+            low = _FNV_START
+            for i in range(size):
+                if i >= lead:
+                    byte = data[np.int64(waiting[4 * k]) + i - lead]
+                    arena[used + i] = np.uint8(rules[byte] & 0xFF) if is_word else byte
+                low = (low ^ np.uint64(arena[used + i])) * _FNV_PRIME
+            high = LONG | np.uint64(size) << _HALF_BITS | np.uint64(used)
+        number = _number(low, high, is_word, slots, shift, keys, arena, state, ends, are_words, known)
+        places[first + k] = np.int32(number)
+
+
+def _wait(waiting: Pointer, k: int, low: Any, high: Any, is_word: bool) -> None:
+    waiting[4 * k], waiting[4 * k + 1], waiting[4 * k + 2] = low, high, np.uint64(is_word)
+
+
+def _raw_unit(data: Pointer, start: int, end: int, limit: int, waiting: Pointer, k: int) -> None:
+    """Let some bytes as they stand wait as the k-th unit; up to `limit` there are more."""
+    if end - start > _SHORT:
+        _wait(waiting, k, np.uint64(start), LONG | np.uint64(end - start), False)
+    elif start + 16 <= limit:
+        low, high = _short_key(data, start, end - start)
+        _wait(waiting, k, low, high, False)
+    else:
+        low, high = _key_at_end(data, start, end - start)
+        _wait(waiting, k, low, high, False)
+
+
+def _split(data: Pointer, start: int, end: int, rules: Pointer, normal: Pointer, borders: Pointer) -> tuple[int, bool]:
+    """Normalize a text and cut it into runs of characters of one kind; a space belongs to the run after it.
+
+    Args:
+        data: uint8, the texts.
+        start: where the text begins.
+        end: where it ends.
+        rules: see `find`.
+        normal: uint8; gets a space and what the text becomes. It has room for 17 bytes more than the text has.
+        borders: int64, gets where each run begins in `normal`, and where the last one ends; one for each byte and one
+            more. Before the first run may be a gap.
 
     Returns:
-        See `find_words`.
+        How many runs there are, and whether all characters are plain.
     """
-    slots = 1 << (64 - shift)
-    units = rows[row]
-    while row < texts:
-        first, end = offsets[row], offsets[row + 1]
-        if 2 * (state[1] + end - first) > slots:
-            break
-        i = first
-        segment, units_before = i, units
-        lead = adds_space
-        while i < end:
-            kind = rules[data[i]] >> 8
-            if kind == _SPACE_KIND:  # what is before it is plain, so it is no white space, and a segment begins here
-                segment, units_before = i, units
-                lead = 0
-                if i + 1 < end:
-                    kind = rules[data[i + 1]] >> 8
-                    lead = 1
-                if lead == 0 or kind == _SPACE_KIND:
-                    kind = _NOT_PLAIN
-                else:
-                    i += 1
-            if kind == _NOT_PLAIN:
-                i = max(i, segment + 1)
-                while i < end and not (data[i] == _SPACE and not _white_before(data, first, i)):
-                    i += 1
-                number = _raw_number(table, shift, data, segment, i, arena, state, known, ends, are_words)
-                units = units_before
-            else:
-                number, i = _word_number(table, shift, data, i, end, rules, lead, arena, state, known, ends, are_words)
-            lead = 0
-            places[units] = np.int32(number)
-            units += 1
-        row += 1
-        rows[row] = units
-    return row
+    before, count, seen = _GAP, 0, 0
+    normal[0] = _SPACE
+    for i in range(end - start):
+        rule = np.int64(rules[data[start + i]])  # signed, or Numba makes floats of it and `before`
+        kind = rule >> 8 & 0xFF
+        normal[i + 1] = np.uint8(rule & 0xFF)
+        borders[count] = i + 1
+        count += (kind != before) & ((before != AFTER_SPACE) | (kind == _SPACE_KIND))
+        before = rule >> 16 & 0xFF
+        seen |= rule
+    borders[count] = end - start + 1
+    return count, seen >> 24 == 0
+
+
+def _word(text: int, normal: Pointer, first: int, last: int, waiting: Pointer, k: int) -> None:
+    """Let a run of a text that `_split` found wait as the k-th unit."""
+    if last - first > _SHORT:
+        lead = np.uint64(first == 0)
+        begins = np.uint64(text + max(first - 1, 0))
+        _wait(waiting, k, begins, LONG | lead << _HALF_BITS | np.uint64(last - first), True)
+    else:
+        low, high = _short_key(normal, first, last - first)
+        _wait(waiting, k, low, high, True)
+
+
+def _kind(data: Pointer, text: int, rules: Pointer, borders: Pointer, run: int) -> int:
+    """The kind of a run's first character."""
+    return np.int64(rules[data[text + max(borders[run] - 1, 0)]]) >> 8 & 0xFF
+
+
+def _plain_text(
+    data: Pointer,
+    text: int,
+    rules: Pointer,
+    normal: Pointer,
+    borders: Pointer,
+    runs: int,
+    waiting: Pointer,
+    k: int,
+) -> int:
+    """Let the runs of a text wait that are words, from the k-th unit on; gives how many are, or -1.
+
+    That is where a space has no word after it.
+    """
+    words, spaces = 0, 0
+    for run in range(runs):
+        kind = _kind(data, text, rules, borders, run)
+        _word(text, normal, borders[run], borders[run + 1], waiting, k + words)
+        words += kind != _GAP
+        spaces += (kind == _SPACE_KIND) & (borders[run + 1] - borders[run] == 1)
+    return words if spaces == 0 else -1
 
 
 def _white_before(data: Pointer, first: int, i: int) -> bool:
@@ -364,14 +313,91 @@ def _white_before(data: Pointer, first: int, i: int) -> bool:
     )
 
 
-def find_segments(
+def _end_of_segment(data: Pointer, text: int, start: int, end: int, before_space: int) -> int:
+    """Where the segment ends that begins at `start`, in a text from `text` to `end`."""
+    i = start + 1
+    if before_space:
+        while i < end and not (data[i] == _SPACE and not _white_before(data, text, i)):
+            i += 1
+    else:
+        while i < end and data[i - 1] != _SPACE:
+            i += 1
+    return i
+
+
+def _begin_of_segment(data: Pointer, text: int, i: int, before_space: int) -> int:
+    """Where the segment begins that a place in a text lies in."""
+    if before_space:
+        while i > text and not (data[i] == _SPACE and not _white_before(data, text, i)):
+            i -= 1
+    else:
+        while i > text and data[i - 1] != _SPACE:
+            i -= 1
+    return i
+
+
+def _mixed_text(
+    data: Pointer,
+    text: int,
+    end: int,
+    limit: int,
+    before_space: int,
+    rules: Pointer,
+    normal: Pointer,
+    borders: Pointer,
+    runs: int,
+    waiting: Pointer,
+    k: int,
+) -> int:
+    """Let the words of a text wait, and the segments that are not plain; gives how many units they are."""
+    units = run = 0
+    while run < runs:
+        start, kind = text + max(borders[run] - 1, 0), _kind(data, text, rules, borders, run)
+        if kind == _SPACE_KIND:
+            alone = borders[run + 1] - borders[run] == 1
+            kind = _NOT_PLAIN if alone else np.int64(rules[data[start + 1]]) >> 8 & 0xFF
+        if kind != _NOT_PLAIN:
+            _word(text, normal, borders[run], borders[run + 1], waiting, k + units)
+            units += kind != _GAP
+            run += 1
+            continue
+        start = _begin_of_segment(data, text, start, before_space)
+        while run and text + max(borders[run - 1] - 1, 0) >= start:
+            run -= 1
+            units -= _kind(data, text, rules, borders, run) != _GAP
+        stop = _end_of_segment(data, text, start, end, before_space)
+        _raw_unit(data, start, stop, limit, waiting, k + units)
+        units += 1
+        while run < runs and text + max(borders[run] - 1, 0) < stop:
+            run += 1
+    return units
+
+
+def _segments(data: Pointer, text: int, end: int, limit: int, before_space: int, waiting: Pointer, k: int) -> int:
+    """Let the segments of a text wait, from the k-th unit on; gives how many they are."""
+    units, start = 0, text
+    while start < end:
+        stop = _end_of_segment(data, text, start, end, before_space)
+        _raw_unit(data, start, stop, limit, waiting, k + units)
+        units, start = units + 1, stop
+    return units
+
+
+def find(
     data: Pointer,
     offsets: Pointer,
     row: int,
     texts: int,
     before_space: int,
-    table: Pointer,
+    has_words: int,
+    rules: Pointer,
+    adds_space: int,
+    normal: Pointer,
+    borders: Pointer,
+    waiting: Pointer,
+    slots: Pointer,
     shift: int,
+    keys: Pointer,
     arena: Pointer,
     state: Pointer,
     ends: Pointer,
@@ -380,69 +406,82 @@ def find_segments(
     places: Pointer,
     rows: Pointer,
 ) -> int:
-    """Number the segments of texts; see `segments.cut`.
+    """Number the units of texts: normalized words, and the segments that are not plain ASCII, or segments alone.
+
+    See `segments.cut`, `segments.cut_words` and, where a word has the space before it,
+    `segments.cut_words_after_spaces`.
 
     Args:
-        data: as `find_words` has it, as all that is not here.
-        offsets: see there.
-        row: see there.
-        texts: see there.
+        data: uint8, the texts.
+        offsets: int64 [texts + 1]; where they begin.
+        row: the text to begin with.
+        texts: their number.
         before_space: 1 if a space begins a segment where no white space is before it, 0 if it ends one.
-        table: see there.
-        shift: see there.
-        arena: see there.
-        state: see there.
-        ends: see there.
-        are_words: see there.
-        known: see there.
-        places: see there.
-        rows: see there.
+        has_words: 1 if segments that are plain are split into words; else 0, and the next two mean nothing.
+        rules: uint32 [256]; of each byte, from the lowest byte on: what it becomes; its kind; the kind of which the
+            next character must be, so that both stay together; and 1 if it is not plain. See `AsciiWords`.
+        adds_space: 1 if a text that begins without a space is treated as if it began with one; else 0.
+        normal: see `_split`.
+        borders: see there.
+        waiting: see `_number_all`; room for `AT_ONCE` units, and for each byte of the longest text.
+        slots: see above.
+        shift: 64 less the bits of a slot's number.
+        keys: uint64 [slots / 2, 2]; the units' keys by their numbers.
+        arena: uint8, with room for two bytes more of each text than it has.
+        state: see above.
+        ends: int64, gets where the bytes of each new unit end in the arena; one for each byte.
+        are_words: bool, gets whether each new unit is a word; one for each byte.
+        known: how many units had numbers when the block began.
+        places: int32, gets the number of each unit; one for each byte.
+        rows: int64 [texts + 1], gets where the units of each text begin; up to `row` it has them.
 
     Returns:
-        See `find_words`.
+        The text it stopped before, since half of the slots might not do; `texts` at the end.
     """
-    slots = 1 << (64 - shift)
-    units = rows[row]
+    room, limit = (1 << (64 - shift)) // 2, offsets[texts]
+    units = numbered = rows[row]
     while row < texts:
-        first, end = offsets[row], offsets[row + 1]
-        if 2 * (state[1] + end - first) > slots:
-            break
-        i = first
-        while i < end:
-            start = i
-            i += 1
-            if before_space:
-                while i < end and not (data[i] == _SPACE and not _white_before(data, first, i)):
-                    i += 1
-            else:
-                while i < end and data[i - 1] != _SPACE:
-                    i += 1
-            number = _raw_number(table, shift, data, start, i, arena, state, known, ends, are_words)
-            places[units] = np.int32(number)
-            units += 1
+        text, end = offsets[row], offsets[row + 1]
+        if units - numbered >= AT_ONCE or state[1] + units - numbered + end - text > room:
+            _number_all(
+                numbered, units, waiting, data, rules, slots, shift, keys, arena, state, ends, are_words, known, places
+            )
+            numbered = units
+            if state[1] + end - text > room:
+                return row
+        more, k = -1, units - numbered
+        if not has_words:
+            more = _segments(data, text, end, limit, before_space, waiting, k)
+        else:
+            runs, plain = _split(data, text, end, rules, normal, borders)
+            if adds_space and runs and data[text] != _SPACE:
+                borders[0] = 0
+            if plain:
+                more = _plain_text(data, text, rules, normal, borders, runs, waiting, k)
+            if more < 0:
+                more = _mixed_text(data, text, end, limit, before_space, rules, normal, borders, runs, waiting, k)
+        units += more
         row += 1
         rows[row] = units
+    _number_all(numbered, units, waiting, data, rules, slots, shift, keys, arena, state, ends, are_words, known, places)
     return row
 
 
-def rehash(table: Pointer, shift: int, larger: Pointer, larger_shift: int) -> int:
-    """Put all units of a table into a larger, empty one; gives their number."""
-    count, mask = 0, (1 << (64 - larger_shift)) - 1
-    for old in range(1 << (64 - shift)):
-        low, high = table[4 * old], table[4 * old + 1]
-        if high == _FREE:
-            continue
-        slot = _slot(low, high, larger_shift)
-        while larger[4 * slot + 1] != _FREE:
+def fill_slots(keys: Pointer, count: int, slots: Pointer, shift: int) -> int:
+    """Put units, of which no two are alike, into slots that are free; gives their number."""
+    mask = (1 << (64 - shift)) - 1
+    for number in range(count):
+        low, high = keys[2 * number], keys[2 * number + 1]
+        hashed = _hash(low, high & _UPPER if high >= LONG else high)
+        slot = np.int64(hashed >> np.uint64(shift))
+        while slots[slot] != _FREE:
             slot = (slot + 1) & mask
-        larger[4 * slot], larger[4 * slot + 1] = low, high
-        larger[4 * slot + 2], larger[4 * slot + 3] = table[4 * old + 2], table[4 * old + 3]
-        count += 1
+        slots[slot] = hashed << _HALF_BITS | np.uint64(number + 1)
     return count
 
 
 def lengths(
-    places: Pointer, rows: Pointer, texts: int, firsts: Pointer, room: int, around: int, offsets: Pointer
+    places: Pointer, rows: Pointer, texts: int, ids_of: Pointer, room: int, around: int, offsets: Pointer
 ) -> int:
     """Where the ids of each text begin when at most `room` of them are kept; gives where the last ones end.
 
@@ -450,7 +489,8 @@ def lengths(
         places: int32, the number of each unit.
         rows: int64 [texts + 1]; where the units of each text begin.
         texts: their number.
-        firsts: int64, of each number: how many ids the unit has, and in the lower half the first of them.
+        ids_of: int64, of each number: how many ids the unit has, and in the lower half its id if it has one, and else
+            where its ids begin in `ids`.
         room: the most ids of a text.
         around: how many ids are put around each text.
         offsets: int64 [texts + 1], gets where the ids of each text begin.
@@ -460,7 +500,7 @@ def lengths(
     for row in range(texts):
         size = 0
         for unit in range(rows[row], rows[row + 1]):
-            size += firsts[places[unit]] >> 32
+            size += ids_of[places[unit]] >> 32
             if size >= room:
                 break
         at += min(size, room) + around
@@ -472,8 +512,7 @@ def fill(
     places: Pointer,
     rows: Pointer,
     texts: int,
-    firsts: Pointer,
-    starts: Pointer,
+    ids_of: Pointer,
     ids: Pointer,
     from_end: int,
     before: Pointer,
@@ -486,12 +525,11 @@ def fill(
     """Put the ids of each text at their place; gives how many there are.
 
     Args:
-        places: as `lengths` has it, as `rows`, `texts` and `firsts` are.
+        places: as `lengths` has it, as `rows`, `texts` and `ids_of` are.
         rows: see there.
         texts: see there.
-        firsts: see there.
-        starts: int64, of each number: where the unit's ids begin in `ids`.
-        ids: int32
+        ids_of: see there.
+        ids: int32, of units that have more than one.
         from_end: how many ids of a text that has more than are kept are those of its end.
         before: int32, the ids before each text.
         count_before: how many.
@@ -510,13 +548,11 @@ def fill(
         end -= count_after
         unit, stop = rows[row], max(at, end - from_end)
         while at < stop:
-            first = firsts[places[unit]]
-            count = first >> 32
+            count, start = ids_of[places[unit]] >> 32, ids_of[places[unit]] & 0xFFFFFFFF
             if count == 1:
-                values[at] = np.int32(first & 0xFFFFFFFF)
+                values[at] = np.int32(start)
                 at += 1
             elif count:
-                start = starts[places[unit]]
                 count = min(count, stop - at)
                 for k in range(count):
                     values[at + k] = ids[start + k]
@@ -524,11 +560,10 @@ def fill(
             unit += 1
         unit = rows[row + 1] - 1
         while end > stop:
-            first = firsts[places[unit]]
-            count, start = first >> 32, starts[places[unit]]
+            count, start = ids_of[places[unit]] >> 32, ids_of[places[unit]] & 0xFFFFFFFF
             kept = min(count, end - stop)
             for k in range(kept):
-                values[end - kept + k] = ids[start + count - kept + k]
+                values[end - kept + k] = np.int32(start) if count == 1 else ids[start + count - kept + k]
             end -= kept
             unit -= 1
     return np.int64(offsets[texts])
@@ -621,3 +656,81 @@ def characters(
         row += 1
         borders[row] = at
     return row
+
+
+def _shorter(low: Any, high: Any, size: int) -> tuple[Any, Any]:
+    """The key of the first bytes of a unit, by its own."""
+    if size > 8:
+        rest = high & ((np.uint64(1) << np.uint64(8 * (size - 8))) - np.uint64(1))
+        return low, rest | np.uint64(size) << np.uint64(56)
+    kept = _ALL_BITS >> np.uint64(64 - 8 * max(size, 1))
+    return low & kept, np.uint64(size) << np.uint64(56)
+
+
+def word_pieces(
+    data: Pointer,
+    offsets: Pointer,
+    words: int,
+    slots: Pointer,
+    shift: int,
+    keys: Pointer,
+    tokens: Pointer,
+    longest: int,
+    unknown: int,
+    ids: Pointer,
+    ends: Pointer,
+) -> int:
+    """The ids of words by WordPiece: from left to right always the longest token that fits.
+
+    Args:
+        data: uint8, the words, of 1 to 15 bytes.
+        offsets: int64 [words + 1]; where they begin.
+        words: their number.
+        slots: see above. The units are the tokens of up to 15 bytes: those that begin a word, and, with `INSIDE` in
+            their key, those that go on with one, without the prefix that shows it.
+        shift: 64 less the bits of a slot's number.
+        keys: see above.
+        tokens: int32, the id of each of these units.
+        longest: how many bytes the longest of them has.
+        unknown: the id of a word that is not made of tokens.
+        ids: int32, gets the ids; one for each byte.
+        ends: int64 [words + 1], gets where the ids of each word begin, and the last ones end.
+
+    Returns:
+        How many ids there are.
+    """
+    mask, limit, count = (1 << (64 - shift)) - 1, offsets[words], 0
+    ends[0] = 0
+    for word in range(words):
+        start, end = offsets[word], offsets[word + 1]
+        inside, first = np.uint64(0), count
+        while start < end:
+            size, token = min(longest, end - start), -1
+            if start + 16 <= limit:
+                low, high = _short_key(data, start, size)
+            else:
+                low, high = _key_at_end(data, start, size)
+            while size and token < 0:
+                hashed = _hash(low, high | inside)
+                slot = np.int64(hashed >> np.uint64(shift))
+                while slots[slot] != _FREE:
+                    if slots[slot] >> _HALF_BITS == hashed & _HALF:
+                        number = np.int64(slots[slot] & _HALF) - 1
+                        if keys[2 * number] == low and keys[2 * number + 1] == high | inside:
+                            token = np.int64(tokens[number])
+                            break
+                    slot = (slot + 1) & mask
+                if token < 0:
+                    size -= 1
+                    low, high = _shorter(low, high, size)
+            if token < 0:
+                count = first
+                ids[count] = np.int32(unknown)
+                count += 1
+                break
+            ids[count] = np.int32(token)
+            count += 1
+            start += size
+            inside = INSIDE
+        ends[word + 1] = count
+    return count

@@ -265,9 +265,9 @@ class LibraryTokenizer(Tokenizer):
         units_cutter = cutter(unlimited, where, ascii_words=self.ascii_words)
         encode_words = word_encoder(unlimited.model, units_cutter.words)
 
-        def encode(units: pa.LargeStringArray, are_words: bool) -> pa.LargeListArray:
+        def encode(units: pa.LargeStringArray, are_words: bool, kernels: Any = None) -> pa.LargeListArray:
             if are_words:
-                return encode_words(units)
+                return encode_words(units, kernels)
             encodings = unlimited.encode_batch_fast(units.to_pylist(), add_special_tokens=False)
             return from_lists([encoding.ids for encoding in encodings])
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.characters import CharacterEncoder
 from pegboard.text.encoding import UnitEncoder
-from pegboard.text.ragged import from_lists, ragged
+from pegboard.text.ragged import Ids, ragged
 from pegboard.text.segments import Cut, Cutter
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def character_encoder(
     )
 
 
-def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStringArray], pa.LargeListArray]:
+def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStringArray, Any], pa.LargeListArray]:
     """What gives the ids of words, which are normalized and apart already, by a model of the library.
 
     Args:
@@ -81,13 +82,24 @@ def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStri
     import tokenizers
     from tokenizers import models
 
+    from pegboard.text.word_pieces import WordPieces
+
     model_only = tokenizers.Tokenizer(model)
-    piece = rules.piece if rules is not None else str
+    pieces = rules.pieces if rules is not None else lambda words: words
     if isinstance(model, models.WordLevel):
         vocabulary = model_only.get_vocab()
+        tokens, ids = pa.array(vocabulary, pa.large_string()), np.fromiter(vocabulary.values(), np.int32)
         unknown = vocabulary[model.unk_token]
-        return lambda words: from_lists([(vocabulary.get(piece(word), unknown),) for word in words.to_pylist()])
-    return lambda words: _ids_of_words(model_only, list(map(piece, words.to_pylist())))
+        return lambda words, _: _ids_of_tokens(pieces(words), tokens, ids, unknown)
+
+    def by_library(words: pa.LargeStringArray) -> pa.LargeListArray:
+        return _ids_of_words(model_only, pieces(words).to_pylist())
+
+    whole_words = rules is not None and not rules.space_first
+    if whole_words and isinstance(model, models.WordPiece) and WordPieces.can_encode(model):
+        word_pieces = WordPieces(model, by_library)
+        return lambda words, kernels: word_pieces(words, kernels) if kernels is not None else by_library(words)
+    return lambda words, _: by_library(words)
 
 
 def long_word(model: Any, letters: str) -> re.Pattern[str] | None:
@@ -154,6 +166,13 @@ def _vocabulary(model: Any) -> dict[str, int]:
     import tokenizers
 
     return tokenizers.Tokenizer(model).get_vocab()
+
+
+def _ids_of_tokens(
+    words: pa.LargeStringArray, tokens: pa.LargeStringArray, ids: Ids, unknown: int
+) -> pa.LargeListArray:
+    places = pc.index_in(words, tokens).fill_null(len(tokens)).to_numpy()
+    return ragged(np.append(ids, np.int32(unknown))[places], np.arange(len(words) + 1))
 
 
 def _ids_of_words(model_only: tokenizers.Tokenizer, words: list[str]) -> pa.LargeListArray:

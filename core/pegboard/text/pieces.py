@@ -139,7 +139,7 @@ class PieceTokenizer(Tokenizer):
         wrap = self.options.special_tokens == "cls_sep"
         self._pieces = [*SPECIAL_TOKENS, *pieces]
 
-        def encode(units: pa.LargeStringArray, _: bool) -> pa.LargeListArray:
+        def encode(units: pa.LargeStringArray, *_: object) -> pa.LargeListArray:
             rows = ([ids.get(piece, self.unk_id) for piece in self._pieces_of(text)] for text in units.to_pylist())
             return from_lists(list(rows))
 

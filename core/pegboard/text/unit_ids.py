@@ -22,20 +22,24 @@ class UnitIds:
     """The ids of units by their numbers.
 
     Attributes:
-        used: how many ids are kept.
+        used: how many ids of units that have several are kept.
     """
 
     def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew with the numbers."""
         self.used = 0
-        self._firsts, self._starts = np.zeros((2, 1024), np.int64)
+        self._known = 0
+        self._ids_of = np.zeros(1024, np.int64)  # how many a unit has, and in the lower half its id or where they are
         self._ids = np.zeros(4096, np.int32)
 
+    def forget_from(self, number: int) -> None:
+        """Forget the units with this number and greater ones."""
+        if number < self._known:
+            counts = self._ids_of[:number] >> 32
+            self.used = int(counts[counts > 1].sum())
+        self._known = number
+
     def keep(self, places: npt.NDArray[np.int64], ids: Ids, offsets: npt.NDArray[np.int64]) -> None:
-        """Remember the ids of units: their number and the first of them apart, since most units have no other.
+        """Remember the ids of units; most have a single one.
 
         Args:
             places: the numbers of the units, ascending.
@@ -43,14 +47,17 @@ class UnitIds:
             offsets: int64 [units + 1]; where the ids of each start.
         """
         counts = np.diff(offsets)
-        self._firsts = grown(self._firsts, int(places[-1]) + 1)
-        self._starts = grown(self._starts, int(places[-1]) + 1)
-        self._ids = grown(self._ids, self.used + len(ids))
-        self._firsts[places] = counts << 32
-        self._firsts[places[counts > 0]] |= ids[offsets[:-1][counts > 0]]
-        self._starts[places] = self.used + offsets[:-1]
-        self._ids[self.used : self.used + len(ids)] = ids
-        self.used += len(ids)
+        single, several = counts == 1, counts > 1
+        self._known = max(self._known, int(places[-1]) + 1)
+        self._ids_of = grown(self._ids_of, self._known)
+        self._ids_of[places[counts == 0]] = 0
+        self._ids_of[places[single]] = 1 << 32 | ids[offsets[:-1][single]].astype(np.int64)
+        more = ids[np.repeat(several, counts)]
+        starts = self.used + np.cumsum(counts[several]) - counts[several]
+        self._ids_of[places[several]] = counts[several] << 32 | starts
+        self._ids = grown(self._ids, self.used + len(more))
+        self._ids[self.used : self.used + len(more)] = more
+        self.used += len(more)
 
     def gather(
         self,
@@ -69,21 +76,18 @@ class UnitIds:
 
     def _gather(self, places: npt.NDArray[Any]) -> tuple[Ids, npt.NDArray[np.int64]]:
         """The ids of units one after another, and where those of each unit start, and the last ones end."""
-        firsts = self._firsts.take(places)
-        counts = firsts >> 32
+        ids_of = self._ids_of.take(places)
+        counts = ids_of >> 32
         offsets = np.zeros(len(places) + 1, np.int64)
         np.cumsum(counts, out=offsets[1:])
         if len(places) == offsets[-1] and int(counts.min(initial=1)) == 1:
-            return firsts.astype(np.int32), offsets
-        targets = offsets[:-1]
-        if len(places) and int(counts.min()) == 0:
-            some = np.flatnonzero(counts)
-            places, counts, targets, firsts = places[some], counts[some], targets[some], firsts[some]
+            return ids_of.astype(np.int32), offsets
         values = np.empty(int(offsets[-1]), np.int32)
-        values[targets] = firsts.astype(np.int32)
+        single = np.flatnonzero(counts == 1)
+        values[offsets[single]] = ids_of[single].astype(np.int32)
         longer = np.flatnonzero(counts > 1)
-        targets, starts, counts = targets[longer], self._starts[places[longer]], counts[longer]
-        for position in range(1, _AT_ONCE):
+        targets, starts, counts = offsets[longer], ids_of[longer] & 0xFFFFFFFF, counts[longer]
+        for position in range(_AT_ONCE):
             if not len(counts):
                 return values, offsets
             values[targets + position] = self._ids[starts + position]
