@@ -5,22 +5,41 @@ padding follows the text, so it comes too late to change a state. A text is read
 reversing it within its own length, which leaves the padding where it is, and by reversing the states again. The
 usual way, `pack_padded_sequence` with a bidirectional layer, gives the same numbers but loses oneDNN's LSTM and pays
 for packing at every step.
+
+For a GRU on a CPU PyTorch has no such layer, only its steps one by one, and their gradients one by one; there it is
+computed by `gru_states`.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from pegboard_rnn.gru import gru_states
 
 __all__ = ["FusedDirection", "reversed_in_length"]
 
 _SUFFIX = "_l0"
 
 
-class _NamedLikeCell(nn.RNNBase):
-    """Saves and loads its weights under the names that a cell gives them: `weight_ih`, not `weight_ih_l0`."""
+class _Masked(nn.RNNBase):
+    """Takes a mask and a direction, and names its weights in files as a cell does: `weight_ih`, not `weight_ih_l0`."""
+
+    def forward(self, vectors: Tensor, mask: Tensor, backward: bool) -> Tensor:
+        """See `FusedDirection.forward`."""
+        states: Tensor
+        if backward:
+            lengths = mask.sum(1)
+            states, _ = super().forward(reversed_in_length(vectors, lengths))
+            states = reversed_in_length(states, lengths)
+        else:
+            states, _ = super().forward(vectors)
+        return states * mask[..., None]
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         for name, weight in self._parameters.items():
@@ -35,15 +54,27 @@ class _NamedLikeCell(nn.RNNBase):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
-class _Rnn(_NamedLikeCell, nn.RNN):
+class _Rnn(_Masked, nn.RNN):
     pass
 
 
-class _Gru(_NamedLikeCell, nn.GRU):
-    pass
+class _Gru(_Masked, nn.GRU):
+    def forward(self, vectors: Tensor, mask: Tensor, backward: bool) -> Tensor:
+        """On a processor by `gru_states`; but compiled, or in another precision, by `nn.GRU`, which is made for it."""
+        if vectors.device.type != "cpu" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+            return super().forward(vectors, mask, backward)
+        # The compiler, in use only where it is loaded, would compile all steps anew for each length of a text.
+        run = _never_compiled() if "torch._dynamo" in sys.modules else gru_states
+        weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
+        return run(vectors, mask, *weights, backward=backward)
 
 
-class _Lstm(_NamedLikeCell, nn.LSTM):
+@cache
+def _never_compiled() -> Callable[..., Tensor]:
+    return torch.compiler.disable(gru_states)
+
+
+class _Lstm(_Masked, nn.LSTM):
     pass
 
 
@@ -75,14 +106,8 @@ class FusedDirection(nn.Module):
         Returns:
             float [batch, time, hidden_size].
         """
-        states: Tensor
-        if self.backwards:
-            lengths = mask.sum(1)
-            states, _ = self.cell(reversed_in_length(vectors, lengths))
-            states = reversed_in_length(states, lengths)
-        else:
-            states, _ = self.cell(vectors)
-        return states * mask[..., None]
+        states: Tensor = self.cell(vectors, mask, self.backwards)
+        return states
 
 
 def reversed_in_length(vectors: Tensor, lengths: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class RnnOptions(Options):
     pooling: Literal["last", "mean", "max", "attention"] = "max"
     """how a text's states become one vector"""
     implementation: Literal["fused", "loop"] = "fused"
-    """fused uses PyTorch's recurrent layers; loop is the same computation step by step, slow and readable"""
+    """fused is the fast one; loop is the same computation step by step, slow and readable"""
     downsample: int = Field(1, ge=1)
     """positions that a convolution merges into one before the recurrent layers, for characters; 1 leaves it out"""
     kernel_size: int = Field(7, ge=1)
