@@ -17,7 +17,7 @@ from pegboard.text.choosing import Loops
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import concatenate, from_lists
 from pegboard.text.segments import Cutter, as_arrow
-from pegboard.text.word_pieces import WordPieces
+from pegboard.text.short_words import ShortWords
 from pyarrow import csv
 
 EMOTION = Path(__file__).parents[2] / "shared" / "data" / "emotion"
@@ -169,26 +169,31 @@ def test_ids_of_long_texts_are_the_same(kernels, tokenizers, name, choice):
     assert ours == theirs
 
 
-PIECES = [
-    "[UNK]",
-    "a",
-    "b",
-    "ab",
-    "##a",
-    "##b",
-    "##ab",
-    "##",
-    "#",
-    "abababababababa",
-    "##abababababababa",
-    "a##b",
-    "##c" * 9,
-]
+PIECES = ["a", "b", "ab", "##a", "##b", "##ab", "##", "#", "ab" * 7 + "a", "##" + "ab" * 7 + "a", "a##b", "##c" * 9]
+short_words = st.lists(st.text("ab#c", min_size=1, max_size=34), max_size=20)
+
+
+def encoded_both_ways(model, words, kernels, space=""):
+    """The ids of words by the library's model, and by `ShortWords`, which leaves the fewest to the library."""
+
+    def by_library(word):
+        return [token.id for token in model.tokenize(word.replace(" ", space))]
+
+    def others(long):
+        left.extend(long.to_pylist())
+        return from_lists([by_library(word) for word in long.to_pylist()])
+
+    left = []
+    compiled = ShortWords(model, space, others)
+    assert compiled.can_encode
+    ids = compiled(pa.array(words, pa.large_string()), kernels).to_pylist()
+    assert ids == [by_library(word) for word in words]
+    return left
 
 
 @settings(max_examples=200)
 @given(
-    words=st.lists(st.text("ab#c", min_size=1, max_size=34), max_size=20),
+    words=short_words,
     vocabulary=st.lists(st.sampled_from(PIECES), unique=True),
     prefix=st.sampled_from(["##", "", "a"]),
     longest=st.sampled_from([3, 15, 16, 100]),
@@ -198,18 +203,60 @@ def test_word_pieces_are_those_of_the_library(kernels, words, vocabulary, prefix
     model = tokenizers_library.models.WordPiece(
         vocabulary, unk_token="[UNK]", continuing_subword_prefix=prefix, max_input_chars_per_word=longest
     )
-    expected = [[token.id for token in model.tokenize(word)] for word in words]
-
-    def others(long):
-        assert all(len(word) > min(15, longest) for word in long.to_pylist())
-        return from_lists([[token.id for token in model.tokenize(word)] for word in long.to_pylist()])
-
-    assert WordPieces.can_encode(model)
-    assert WordPieces(model, others)(pa.array(words, pa.large_string()), kernels).to_pylist() == expected
+    for word in encoded_both_ways(model, words, kernels):
+        assert len(word) > min(15, longest) or model.tokenize(word)[0].id == 0
 
 
-def test_word_pieces_need_an_unknown_token_that_there_is():
-    assert not WordPieces.can_encode(tokenizers_library.models.WordPiece({"a": 0}, unk_token="[UNK]"))
+@settings(max_examples=200)
+@given(
+    words=short_words,
+    draws=st.lists(st.integers(0, 10**6), max_size=20),
+    prefix=st.sampled_from(["##", ""]),
+    space=st.sampled_from(["", "Ġ"]),
+)
+def test_merged_pairs_are_those_of_the_library(kernels, words, draws, prefix, space):
+    tokens = ["[UNK]", "a", "b", space or "c", f"{prefix}a", f"{prefix}b", f"{prefix}c"]
+    merges = []
+    for draw in draws:
+        first, second = tokens[1 + draw % (len(tokens) - 1)], tokens[1 + draw // 7 % (len(tokens) - 1)]
+        if second.startswith(prefix) and (first, second) not in merges:
+            merges.append((first, second))
+            tokens.append(first + second[len(prefix) :])
+    vocabulary = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+    more = {"continuing_subword_prefix": prefix} if prefix else {}
+    model = tokenizers_library.models.BPE(vocabulary, merges, unk_token="[UNK]", fuse_unk=True, **more)
+    words = [" " + word if space and i % 2 else word for i, word in enumerate(words)]
+    for word in encoded_both_ways(model, words, kernels, space):
+        assert len(word) > 15 or set(word) & set("# c")
+
+
+@settings(max_examples=200)
+@given(
+    words=short_words,
+    scores=st.lists(st.floats(-20, 0), min_size=8, max_size=8),
+    space=st.sampled_from(["", "▁"]),
+)
+def test_best_paths_are_those_of_the_library(kernels, words, scores, space):
+    tokens = ["[UNK]", "a", "b", "ab", "ba", "aba", "ab" * 8, space or "c"]
+    model = tokenizers_library.models.Unigram(list(zip(tokens, scores, strict=True)), unk_id=0)
+    words = [" " + word if space and i % 2 else word for i, word in enumerate(words)]
+    for word in encoded_both_ways(model, words, kernels, space):
+        assert len(word) > 15 or set(word) & set("#c")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dropout": 0.5}, {"end_of_word_suffix": "</w>"}, {"byte_fallback": True}, {"ignore_merges": True}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_models_that_the_loops_do_not_know_are_left_to_the_library(settings):
+    model = tokenizers_library.models.BPE({"a": 0, "b": 1}, [], **settings)
+    assert not ShortWords(model, "", None).can_encode
+
+
+@pytest.mark.parametrize("space", ["_", "▁▁"])
+def test_a_space_that_is_no_character_of_its_own_is_left_to_the_library(space):
+    assert not ShortWords(tokenizers_library.models.BPE({"a": 0}, []), space, None).can_encode
 
 
 def test_the_units_that_came_first_are_remembered(kernels, monkeypatch):

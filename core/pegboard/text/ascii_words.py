@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 __all__ = ["AsciiWords"]
 
 _APOSTROPHE = ord("'")
@@ -32,6 +29,7 @@ class AsciiWords:
             stay together in a word.
         normalized: the byte that each byte becomes.
         space_first: whether a space belongs to the word after it.
+        mark: what the pre-tokenizer makes of a space before a word; empty if that is no part of it.
         adds_space: whether a text that begins without a space is treated as if it began with one.
     """
 
@@ -50,8 +48,8 @@ class AsciiWords:
         self._pre_tokenizer = pre_tokenizer
         self.space_first = space_first
         self._lead = " " if space_first else ""
-        self._mark = self._mark_of_a_space()
-        self.adds_space = space_first and self._pieces("a") == [f"{self._mark}a"]
+        self.mark = self._mark_of_a_space()
+        self.adds_space = space_first and self._pieces("a") == [f"{self.mark}a"]
         kinds = bytearray([self.NOT_PLAIN] * 256)
         normalized = bytearray(range(256))
         classes: list[str] = []
@@ -73,13 +71,7 @@ class AsciiWords:
 
     def piece(self, word: str) -> str:
         """A word as the pre-tokenizer gives it to the model: with its mark for a space in front."""
-        return self._mark + word[1:] if word.startswith(" ") else word
-
-    def pieces(self, words: pa.LargeStringArray) -> pa.LargeStringArray:
-        """The `piece` of each word."""
-        if not self.space_first:
-            return words
-        return pc.replace_substring(words, " ", self._mark, max_replacements=1)
+        return self.mark + word[1:] if word.startswith(" ") else word
 
     def _pieces(self, text: str) -> list[str]:
         return [piece for piece, _ in self._pre_tokenizer.pre_tokenize_str(text)]
@@ -93,7 +85,7 @@ class AsciiWords:
         pieces = self._pieces(self._lead + character)
         if not pieces and not self.space_first:
             return self.GAP
-        if pieces != [self._mark + character] or character.isspace():
+        if pieces != [self.mark + character] or character.isspace():
             return self.NOT_PLAIN
         if len(self._pieces(self._lead + character * 2)) == 2:
             return self.ALONE

@@ -21,7 +21,15 @@ import numpy as np
 
 __all__ = ["SIGNATURES", "UNLIMITED", "Kernels", "address_of", "compile_loops", "kernels", "why_not"]
 
-_POINTERS = {"u8": "uint8", "u32": "uint32", "i32": "int32", "i64": "int64", "u64": "uint64", "bool": "uint8"}
+_POINTERS = {
+    "u8": "uint8",
+    "u32": "uint32",
+    "u64": "uint64",
+    "i32": "int32",
+    "i64": "int64",
+    "f64": "float64",
+    "bool": "uint8",
+}
 _SLOTS = "u64* i64 u64*"
 _AROUND = "i32* i64 i32* i64"
 SIGNATURES = {
@@ -30,7 +38,9 @@ SIGNATURES = {
     "lengths": "i32* i64* i64 i64* i64 i64 i64*",
     "fill": f"i32* i64* i64 i64* i32* i64 {_AROUND} i64* i32*",
     "characters": f"u8* i64* i64 i64 i32* i64 i64 {_AROUND} bool* i64* i32* i64*",
-    "word_pieces": f"u8* i64* i64 {_SLOTS} i32* i64 i64 i32* i64*",
+    "word_pieces": f"u8* i64* i64 i64 i64 {_SLOTS} i32* i32* i64* bool*",
+    "merged_pairs": f"u8* i64* i64 i64 i32* {_SLOTS} i32* i32* i64* bool*",
+    "best_paths": f"u8* i64* i64 i64 i64 {_SLOTS} i32* f64* i64* f64* i32* i64* bool*",
 }
 """The types of the arguments of each loop, `*` for a pointer. Each returns an int64."""
 
@@ -56,6 +66,8 @@ class Kernels:
     fill: _Loop
     characters: _Loop
     word_pieces: _Loop
+    merged_pairs: _Loop
+    best_paths: _Loop
 
     def __init__(self, code: bytes, names: Iterable[str] = SIGNATURES) -> None:
         import llvmlite.binding as llvm

@@ -24,11 +24,13 @@ __all__ = [
     "AT_ONCE",
     "INSIDE",
     "LONG",
+    "best_paths",
     "characters",
     "fill",
     "fill_slots",
     "find",
     "lengths",
+    "merged_pairs",
     "word_pieces",
 ]
 
@@ -88,6 +90,11 @@ def _key_at_end(data: Pointer, at: int, size: int) -> tuple[Any, Any]:
     for k in range(8, size):
         high |= np.uint64(data[at + k]) << np.uint64(8 * k - 64)
     return low, high
+
+
+def _key(data: Pointer, at: int, size: int, limit: int) -> tuple[Any, Any]:
+    """The key of 1 to 15 bytes; up to `limit` there are more."""
+    return _short_key(data, at, size) if at + 16 <= limit else _key_at_end(data, at, size)
 
 
 def _same(arena: Pointer, one: int, other: int, size: int) -> bool:
@@ -213,11 +220,8 @@ def _raw_unit(data: Pointer, start: int, end: int, limit: int, waiting: Pointer,
     """Let some bytes as they stand wait as the k-th unit; up to `limit` there are more."""
     if end - start > _SHORT:
         _wait(waiting, k, np.uint64(start), LONG | np.uint64(end - start), False)
-    elif start + 16 <= limit:
-        low, high = _short_key(data, start, end - start)
-        _wait(waiting, k, low, high, False)
     else:
-        low, high = _key_at_end(data, start, end - start)
+        low, high = _key(data, start, end - start, limit)
         _wait(waiting, k, low, high, False)
 
 
@@ -658,79 +662,216 @@ def characters(
     return row
 
 
+def _known(low: Any, high: Any, slots: Pointer, shift: int, keys: Pointer) -> int:
+    """The number of the unit with this key, which is no long one's; -1 if it has none."""
+    mask = (1 << (64 - shift)) - 1
+    hashed = _hash(low, high)
+    slot = np.int64(hashed >> np.uint64(shift))
+    while slots[slot] != _FREE:
+        if slots[slot] >> _HALF_BITS == hashed & _HALF:
+            number = np.int64(slots[slot] & _HALF) - 1
+            if keys[2 * number] == low and keys[2 * number + 1] == high:
+                return number
+        slot = (slot + 1) & mask
+    return -1
+
+
 def _shorter(low: Any, high: Any, size: int) -> tuple[Any, Any]:
-    """The key of the first bytes of a unit, by its own."""
+    """The key of the first bytes of a unit, one at least, by its own."""
     if size > 8:
         rest = high & ((np.uint64(1) << np.uint64(8 * (size - 8))) - np.uint64(1))
         return low, rest | np.uint64(size) << np.uint64(56)
-    kept = _ALL_BITS >> np.uint64(64 - 8 * max(size, 1))
-    return low & kept, np.uint64(size) << np.uint64(56)
+    return low & (_ALL_BITS >> np.uint64(64 - 8 * size)), np.uint64(size) << np.uint64(56)
 
 
 def word_pieces(
     data: Pointer,
     offsets: Pointer,
     words: int,
+    most: int,
+    longest: int,
     slots: Pointer,
     shift: int,
     keys: Pointer,
     tokens: Pointer,
-    longest: int,
-    unknown: int,
     ids: Pointer,
     ends: Pointer,
+    left: Pointer,
 ) -> int:
     """The ids of words by WordPiece: from left to right always the longest token that fits.
 
     Args:
-        data: uint8, the words, of 1 to 15 bytes.
+        data: uint8, the words, each of a byte at least.
         offsets: int64 [words + 1]; where they begin.
         words: their number.
-        slots: see above. The units are the tokens of up to 15 bytes: those that begin a word, and, with `INSIDE` in
-            their key, those that go on with one, without the prefix that shows it.
+        most: how many bytes of a word are looked at; 15 at most.
+        longest: how many bytes the longest token has; 15 at most.
+        slots: see above. The units are the tokens: those that begin a word, and, with `INSIDE` in their key, those that
+            go on with one, without the prefix that shows it.
         shift: 64 less the bits of a slot's number.
         keys: see above.
         tokens: int32, the id of each of these units.
-        longest: how many bytes the longest of them has.
-        unknown: the id of a word that is not made of tokens.
         ids: int32, gets the ids; one for each byte.
         ends: int64 [words + 1], gets where the ids of each word begin, and the last ones end.
+        left: bool [words], gets whether a word is given no ids, since it is longer or is not made of tokens.
 
     Returns:
         How many ids there are.
     """
-    mask, limit, count = (1 << (64 - shift)) - 1, offsets[words], 0
+    limit, count = offsets[words], 0
     ends[0] = 0
     for word in range(words):
-        start, end = offsets[word], offsets[word + 1]
-        inside, first = np.uint64(0), count
-        while start < end:
-            size, token = min(longest, end - start), -1
-            if start + 16 <= limit:
-                low, high = _short_key(data, start, size)
-            else:
-                low, high = _key_at_end(data, start, size)
-            while size and token < 0:
-                hashed = _hash(low, high | inside)
-                slot = np.int64(hashed >> np.uint64(shift))
-                while slots[slot] != _FREE:
-                    if slots[slot] >> _HALF_BITS == hashed & _HALF:
-                        number = np.int64(slots[slot] & _HALF) - 1
-                        if keys[2 * number] == low and keys[2 * number + 1] == high | inside:
-                            token = np.int64(tokens[number])
-                            break
-                    slot = (slot + 1) & mask
-                if token < 0:
+        at, end = offsets[word], offsets[word + 1]
+        first, inside, fits = count, np.uint64(0), end - at <= most
+        while at < end and fits:
+            size, number = min(longest, end - at), -1
+            low, high = _key(data, at, size, limit)
+            while number < 0:
+                number = _known(low, high | inside, slots, shift, keys)
+                if number < 0:
                     size -= 1
+                    if size == 0:
+                        break
                     low, high = _shorter(low, high, size)
-            if token < 0:
-                count = first
-                ids[count] = np.int32(unknown)
-                count += 1
+            fits = number >= 0
+            ids[count] = tokens[max(number, 0)]
+            count, at, inside = count + 1, at + size, INSIDE
+        if not fits:
+            count = first
+        left[word] = np.uint8(not fits)
+        ends[word + 1] = count
+    return count
+
+
+def merged_pairs(
+    data: Pointer,
+    offsets: Pointer,
+    words: int,
+    most: int,
+    characters: Pointer,
+    slots: Pointer,
+    shift: int,
+    keys: Pointer,
+    tokens: Pointer,
+    ids: Pointer,
+    ends: Pointer,
+    left: Pointer,
+) -> int:
+    """The ids of words by byte pair encoding: of all pairs side by side always the first in the list is merged.
+
+    Args:
+        data: as `word_pieces` has it, as all that is not here.
+        offsets: see there.
+        words: see there.
+        most: see there.
+        characters: int32 [2, 256]; the id of each byte that begins a word, and of each within one; -1 if it has none.
+        slots: see above. The units are pairs of ids in the order in which they are merged.
+        shift: see there.
+        keys: see above; the key of a pair is both ids in one number, and 1.
+        tokens: int32, what each pair becomes.
+        ids: see there.
+        ends: see there.
+        left: see there; it is longer, or has a byte without an id.
+
+    Returns:
+        See `word_pieces`.
+    """
+    count, nothing = 0, 1 << 62
+    ends[0] = 0
+    for word in range(words):
+        size, fits = offsets[word + 1] - offsets[word], True
+        fits = size <= most
+        for k in range(size if fits else 0):
+            ids[count + k] = characters[(256 if k else 0) + data[offsets[word] + k]]
+            fits = fits and ids[count + k] >= 0
+        while fits:
+            best, place = nothing, 0
+            for k in range(size - 1):
+                pair = np.uint64(ids[count + k]) << _HALF_BITS | np.uint64(ids[count + k + 1])
+                number = _known(pair, np.uint64(1), slots, shift, keys)
+                if 0 <= number < best:
+                    best, place = number, k
+            if best == nothing:
                 break
-            ids[count] = np.int32(token)
-            count += 1
-            start += size
-            inside = INSIDE
+            ids[count + place] = tokens[best]
+            size -= 1
+            for k in range(place + 1, size):
+                ids[count + k] = ids[count + k + 1]
+        if fits:
+            count += size
+        left[word] = np.uint8(not fits)
+        ends[word + 1] = count
+    return count
+
+
+def best_paths(
+    data: Pointer,
+    offsets: Pointer,
+    words: int,
+    most: int,
+    longest: int,
+    slots: Pointer,
+    shift: int,
+    keys: Pointer,
+    tokens: Pointer,
+    scores: Pointer,
+    room: Pointer,
+    sums: Pointer,
+    ids: Pointer,
+    ends: Pointer,
+    left: Pointer,
+) -> int:
+    """The ids of words by a unigram model: the tokens whose scores have the largest sum.
+
+    Args:
+        data: as `word_pieces` has it, as all that is not here.
+        offsets: see there.
+        words: see there.
+        most: see there.
+        longest: see there.
+        slots: see above. The units are the tokens.
+        shift: see there.
+        keys: see above.
+        tokens: see there.
+        scores: float64, the score of each token.
+        room: int64 [32], to work in.
+        sums: float64 [16], to work in.
+        ids: see there.
+        ends: see there.
+        left: see there; it is longer, or has a byte that is no token.
+
+    Returns:
+        See `word_pieces`.
+    """
+    limit, count = offsets[words], 0
+    ends[0] = 0
+    for word in range(words):
+        begin, size = offsets[word], offsets[word + 1] - offsets[word]
+        fits = size <= most
+        sums[0] = 0.0
+        for k in range(1, size + 1 if fits else 0):
+            room[k] = -1  # of the best path to a place, the last token; where that begins, stands 16 places further
+        for at in range(size if fits else 0):
+            low, high = _key(data, begin + at, min(longest, size - at), limit)
+            for length in range(1, min(longest, size - at) + 1):
+                shorter_low, shorter_high = _shorter(low, high, length)
+                number = _known(shorter_low, shorter_high, slots, shift, keys)
+                if number < 0:
+                    if length == 1:
+                        fits = False
+                    continue
+                to, total = at + length, scores[number] + sums[at]
+                if room[to] < 0 or total > sums[to]:
+                    sums[to], room[to], room[16 + to] = total, number, at
+        if fits:
+            pieces, to = 0, size
+            while to > 0:
+                pieces, to = pieces + 1, room[16 + to]
+            to = size
+            for k in range(pieces - 1, -1, -1):
+                ids[count + k] = tokens[room[to]]
+                to = room[16 + to]
+            count += pieces
+        left[word] = np.uint8(not fits)
         ends[word + 1] = count
     return count

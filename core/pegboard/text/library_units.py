@@ -16,6 +16,7 @@ from pegboard.text.characters import CharacterEncoder
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import Ids, ragged
 from pegboard.text.segments import Cut, Cutter
+from pegboard.text.short_words import ShortWords
 
 if TYPE_CHECKING:
     import tokenizers
@@ -82,24 +83,26 @@ def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStri
     import tokenizers
     from tokenizers import models
 
-    from pegboard.text.word_pieces import WordPieces
-
     model_only = tokenizers.Tokenizer(model)
-    pieces = rules.pieces if rules is not None else lambda words: words
     if isinstance(model, models.WordLevel):
         vocabulary = model_only.get_vocab()
         tokens, ids = pa.array(vocabulary, pa.large_string()), np.fromiter(vocabulary.values(), np.int32)
         unknown = vocabulary[model.unk_token]
-        return lambda words, _: _ids_of_tokens(pieces(words), tokens, ids, unknown)
+        return lambda words, _: _ids_of_tokens(_pieces(words, rules), tokens, ids, unknown)
 
     def by_library(words: pa.LargeStringArray) -> pa.LargeListArray:
-        return _ids_of_words(model_only, pieces(words).to_pylist())
+        return _ids_of_words(model_only, _pieces(words, rules).to_pylist())
 
-    whole_words = rules is not None and not rules.space_first
-    if whole_words and isinstance(model, models.WordPiece) and WordPieces.can_encode(model):
-        word_pieces = WordPieces(model, by_library)
-        return lambda words, kernels: word_pieces(words, kernels) if kernels is not None else by_library(words)
-    return lambda words, _: by_library(words)
+    short_words = ShortWords(model, "" if rules is None else rules.mark, by_library)
+    compiled = rules is not None and rules.space_first == bool(rules.mark) and short_words.can_encode
+    return lambda words, kernels: short_words(words, kernels) if compiled and kernels else by_library(words)
+
+
+def _pieces(words: pa.LargeStringArray, rules: AsciiWords | None) -> pa.LargeStringArray:
+    """Words as the pre-tokenizer gives them to the model: see `AsciiWords.piece`."""
+    if rules is None or not rules.space_first:
+        return words
+    return pc.replace_substring(words, " ", rules.mark, max_replacements=1)
 
 
 def long_word(model: Any, letters: str) -> re.Pattern[str] | None:

@@ -1,0 +1,158 @@
+"""Encode short words of plain ASCII by a model of the `tokenizers` library, with compiled loops.
+
+The library takes some microseconds for a word, the loops a fraction of one; the ids are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pegboard.text.compiled import Kernels, address_of
+from pegboard.text.kernels import INSIDE
+from pegboard.text.ragged import concatenate, ragged
+from pegboard.text.segments import offsets_of
+
+__all__ = ["ShortWords"]
+
+_SHORT = 15
+"""Bytes that two 64-bit numbers hold, together with their number."""
+
+_AS_USUAL: dict[str, dict[str, Any]] = {
+    "WordPiece": {},
+    "BPE": {"dropout": None, "end_of_word_suffix": None, "byte_fallback": False, "ignore_merges": False},
+    "Unigram": {"byte_fallback": False},
+}
+"""By kind of model, what its loop knows nothing of, with the values that change nothing."""
+
+_KNOWN = {
+    "WordPiece": {"unk_token", "continuing_subword_prefix", "max_input_chars_per_word"},
+    "BPE": {"unk_token", "continuing_subword_prefix", "fuse_unk", "merges"},
+    "Unigram": {"unk_id"},
+}
+
+
+class _Slots(NamedTuple):
+    """What is looked up by a key, as `kernels.py` has it.
+
+    Attributes:
+        slots: uint64 [a power of two].
+        shift: 64 less the bits of a slot's number.
+        keys: uint64 [units, 2].
+    """
+
+    slots: npt.NDArray[np.uint64]
+    shift: int
+    keys: npt.NDArray[np.uint64]
+
+
+class ShortWords:
+    """The ids of words by a WordPiece, BPE or Unigram model.
+
+    Args:
+        model: a model of the library.
+        space: what the pre-tokenizer makes of the space before a word; empty if there is none.
+        others: gives the ids of words that the loops leave: those of more than 15 bytes, and unknown ones.
+    """
+
+    def __init__(self, model: Any, space: str, others: Callable[[pa.LargeStringArray], pa.LargeListArray]) -> None:
+        self._model = model
+        self._space = space
+        self._others = others
+        self._made: tuple[str, tuple[Any, ...]] | None = None
+
+    @property
+    def can_encode(self) -> bool:
+        """Whether there is a loop for such a model."""
+        kind = self._settings.get("type")
+        if kind not in _KNOWN or (self._space and (len(self._space) > 1 or self._space.isascii())):
+            return False
+        others = {key: value for key, value in self._settings.items() if key not in {"type", "vocab", *_KNOWN[kind]}}
+        merges = self._settings.get("merges", [])
+        pairs = {tuple(merge) for merge in merges if isinstance(merge, list)}
+        return others == _AS_USUAL[kind] and len(pairs) == len(merges)
+
+    def __call__(self, words: pa.LargeStringArray, kernels: Kernels) -> pa.LargeListArray:
+        """The ids of words, each of a byte at least; a word may have a space in front."""
+        offsets = offsets_of(words)
+        ids, ends = np.empty(int(offsets[-1] - offsets[0]), np.int32), np.empty(len(words) + 1, np.int64)
+        left = np.empty(len(words), np.bool_)
+        name, tables = self._loop(kernels)
+        count = getattr(kernels, name)(address_of(words.buffers()[2]), offsets, len(words), *tables, ids, ends, left)
+        encoded = ragged(ids[:count], ends)
+        if not left.any():
+            return encoded
+        order = np.arange(len(words))
+        order[left] = len(words) + np.arange(left.sum())
+        return concatenate([encoded, self._others(words.filter(pa.array(left)))]).take(pa.array(order))
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        import tokenizers
+
+        settings: dict[str, Any] = json.loads(tokenizers.Tokenizer(self._model).to_str())["model"]
+        return settings
+
+    def _loop(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+        """The name of the model's loop, and what it is given besides words and room for ids."""
+        if self._made is None:
+            make = {"WordPiece": self._word_pieces, "BPE": self._merged_pairs, "Unigram": self._best_paths}
+            self._made = make[self._settings["type"]](kernels)
+        return self._made
+
+    def _word_pieces(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+        prefix, vocabulary = self._settings["continuing_subword_prefix"], self._settings["vocab"]
+        inside = ((token[len(prefix) :], i) for token, i in vocabulary.items() if token.startswith(prefix))
+        keys, ids = self._keys(vocabulary.items())
+        more_keys, more_ids = self._keys(inside)
+        more_keys[:, 1] |= INSIDE
+        slots = _filled(np.concatenate([keys, more_keys]), kernels)
+        most = min(_SHORT, self._settings["max_input_chars_per_word"])
+        return "word_pieces", (most, _SHORT, *slots, np.concatenate([ids, more_ids]))
+
+    def _merged_pairs(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+        prefix, vocabulary = self._settings["continuing_subword_prefix"] or "", self._settings["vocab"]
+        characters = np.full((2, 256), -1, np.int32)
+        for byte in range(128):
+            character = self._space if self._space and byte == ord(" ") else chr(byte)
+            characters[:, byte] = vocabulary.get(character, -1), vocabulary.get(prefix + character, -1)
+        merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b[len(prefix) :]]) for a, b in self._settings["merges"]]
+        left, right, merged = np.array(merges, np.uint64).reshape(-1, 3).T
+        keys = np.stack([left << np.uint64(32) | right, np.ones_like(left)], axis=1)
+        return "merged_pairs", (_SHORT, characters, *_filled(keys, kernels), merged.astype(np.int32))
+
+    def _best_paths(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+        vocabulary = {token: i for i, (token, _) in enumerate(self._settings["vocab"])}
+        keys, ids = self._keys(vocabulary.items())
+        scores = np.array([score for _, score in self._settings["vocab"]], np.float64)[ids]
+        room = np.empty(32, np.int64), np.empty(16, np.float64)
+        return "best_paths", (_SHORT, _SHORT, *_filled(keys, kernels), ids, scores, *room)
+
+    def _keys(self, tokens: Iterable[tuple[str, int]]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
+        """The keys uint64 [tokens, 2] of the tokens that may be parts of short words, and their ids."""
+        short = list(self._short(tokens))
+        packed = b"".join(token.ljust(_SHORT, b"\0") + bytes([len(token)]) for token, _ in short)
+        keys = np.frombuffer(packed, "<u8").astype(np.uint64).reshape(-1, 2)
+        return keys, np.array([number for _, number in short], np.int32)
+
+    def _short(self, tokens: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
+        for token, number in tokens:
+            if self._space:
+                if " " in token:
+                    continue
+                token = token.replace(self._space, " ")
+            if token.isascii() and 0 < len(token) <= _SHORT:
+                yield token.encode(), number
+
+
+def _filled(keys: npt.NDArray[np.uint64], kernels: Kernels) -> _Slots:
+    bits = max(1, (2 * len(keys)).bit_length())
+    slots = np.zeros(1 << bits, np.uint64)
+    kernels.fill_slots(keys, len(keys), slots, 64 - bits)
+    return _Slots(slots, 64 - bits, keys)
