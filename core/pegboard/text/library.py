@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import tokenizers
 
     from pegboard.text.characters import CharacterEncoder
+    from pegboard.text.compiled import Kernels
     from pegboard.text.encoding import UnitEncoder
     from pegboard.text.segments import Cut
 
@@ -265,7 +266,7 @@ class LibraryTokenizer(Tokenizer):
         units_cutter = cutter(unlimited, where, ascii_words=self.ascii_words)
         encode_words = word_encoder(unlimited.model, units_cutter.words)
 
-        def encode(units: pa.LargeStringArray, are_words: bool, kernels: Any = None) -> pa.LargeListArray:
+        def encode(units: pa.LargeStringArray, are_words: bool, kernels: Kernels | None) -> pa.LargeListArray:
             if are_words:
                 return encode_words(units, kernels)
             encodings = unlimited.encode_batch_fast(units.to_pylist(), add_special_tokens=False)

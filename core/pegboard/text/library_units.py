@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.characters import CharacterEncoder
+from pegboard.text.compiled import Kernels
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import Ids, ragged
 from pegboard.text.segments import Cut, Cutter
@@ -73,8 +74,12 @@ def character_encoder(
     )
 
 
-def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStringArray, Any], pa.LargeListArray]:
+def word_encoder(
+    model: Any, rules: AsciiWords | None
+) -> Callable[[pa.LargeStringArray, Kernels | None], pa.LargeListArray]:
     """What gives the ids of words, which are normalized and apart already, by a model of the library.
+
+    It uses compiled loops, if it is given them.
 
     Args:
         model: the model.
@@ -94,8 +99,14 @@ def word_encoder(model: Any, rules: AsciiWords | None) -> Callable[[pa.LargeStri
         return _ids_of_words(model_only, _pieces(words, rules).to_pylist())
 
     short_words = ShortWords(model, "" if rules is None else rules.mark, by_library)
-    compiled = rules is not None and rules.space_first == bool(rules.mark) and short_words.can_encode
-    return lambda words, kernels: short_words(words, kernels) if compiled and kernels else by_library(words)
+    plain = rules is not None and rules.space_first == bool(rules.mark)
+
+    def encode(words: pa.LargeStringArray, kernels: Kernels | None) -> pa.LargeListArray:
+        if kernels is not None and plain and short_words.can_encode:
+            return short_words(words, kernels)
+        return by_library(words)
+
+    return encode
 
 
 def _pieces(words: pa.LargeStringArray, rules: AsciiWords | None) -> pa.LargeStringArray:

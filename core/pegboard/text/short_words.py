@@ -67,7 +67,7 @@ class ShortWords:
         self._others = others
         self._made: tuple[str, tuple[Any, ...]] | None = None
 
-    @property
+    @cached_property
     def can_encode(self) -> bool:
         """Whether there is a loop for such a model."""
         kind = self._settings.get("type")
