@@ -190,13 +190,12 @@ class TextsHash:
 
     def update(self, texts: pa.Array) -> None:
         """Take more texts, Arrow `string` or `large_string` without nulls."""
-        texts = texts.cast(pa.large_string())
-        offsets = offsets_of(texts)
+        if not len(texts):
+            return
+        offsets, data = _offsets_and_bytes(texts)
         self._count += len(texts)
-        self._lengths.update(np.diff(offsets).data)
-        data = texts.buffers()[2]
-        if data is not None:
-            self._content.update(memoryview(data)[offsets[0] : offsets[-1]])
+        self._lengths.update(np.diff(offsets).astype(np.int64, copy=False).data)
+        self._content.update(data[offsets[0] : offsets[-1]].data)
 
     def hexdigest(self) -> str:
         """The hash of all texts so far."""
@@ -216,10 +215,7 @@ def first_blank(texts: pa.Array) -> int | None:
     """
     if not len(texts):
         return None
-    _, places, buffer = texts.buffers()
-    kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    offsets = np.frombuffer(places, kind)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(buffer or b"", np.uint8)
+    offsets, data = _offsets_and_bytes(texts)
     starts, ends = offsets[:-1], offsets[1:]
     suspect = starts == ends
     full = np.flatnonzero(~suspect)
@@ -229,6 +225,18 @@ def first_blank(texts: pa.Array) -> int | None:
         return None
     blank = pc.equal(pc.utf8_trim_whitespace(texts.take(pa.array(rows))), "").to_numpy(zero_copy_only=False)
     return int(rows[blank.argmax()]) if blank.any() else None
+
+
+def _offsets_and_bytes(texts: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    """Where each text starts in the bytes of the array, and where the last one ends; nothing is copied.
+
+    Args:
+        texts: Arrow `string` or `large_string`, one at least.
+    """
+    _, places, data = texts.buffers()
+    kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    offsets = np.frombuffer(places, kind)[texts.offset : texts.offset + len(texts) + 1]
+    return offsets, np.frombuffer(data or b"", np.uint8)
 
 
 def _between(chunks: Iterator[pa.Array], start: int, end: int) -> Iterator[pa.Array]:
