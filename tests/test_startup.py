@@ -23,7 +23,12 @@ MODULES = sorted(
     if path.name != "__main__.py" and "templates" not in path.parts
 )
 # Each holds a torch.nn.Module, and is imported when one is built.
-MAY_BE_HEAVY = {"pegboard.pipeline.lowered", "pegboard.tasks.network", "pegboard.testing.tiny_encoder"}
+MAY_BE_HEAVY = {
+    "pegboard.dropout",
+    "pegboard.pipeline.lowered",
+    "pegboard.tasks.network",
+    "pegboard.testing.tiny_encoder",
+}
 
 
 def imported_by(code):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pegboard.contracts.encoder import Encoder, EncoderOutput
     from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions, VocabInfo
     from pegboard.contracts.trainer import Split, StepOutput, Trainer, TrainingData
+    from pegboard.dropout import Dropout
     from pegboard.errors import (
         ArtifactError,
         ComponentError,
@@ -58,6 +59,7 @@ _HOMES = {
     "pegboard.contracts.encoder": ("Encoder", "EncoderOutput"),
     "pegboard.contracts.tokenizer": ("SPECIAL_TOKENS", "Tokenizer", "TokenizerOptions", "VocabInfo"),
     "pegboard.contracts.trainer": ("Split", "StepOutput", "Trainer", "TrainingData"),
+    "pegboard.dropout": ("Dropout",),
     "pegboard.errors": (
         "ArtifactError",
         "ComponentError",
@@ -101,6 +103,7 @@ __all__ = [
     "DataError",
     "DatasetOptions",
     "DatasetSource",
+    "Dropout",
     "Encoder",
     "EncoderOutput",
     "Inspection",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pegboard import ArtifactError, PegboardWarning, RecipeError, VocabInfo
+from pegboard import ArtifactError, Dropout, PegboardWarning, RecipeError, VocabInfo
 from pegboard_bert.encoder import BertEncoder
 from pegboard_bert.options import RANDOM_WEIGHTS, BertOptions
 from safetensors.torch import load_file, save_file
@@ -297,3 +297,11 @@ def test_a_real_checkpoint_from_a_package() -> None:
     theirs = BertModel.from_pretrained(folder).eval()(input_ids=ids, attention_mask=mask.long())
     torch.testing.assert_close(encoder(ids, mask).pooled, theirs.pooler_output, atol=1e-5, rtol=0)
     torch.testing.assert_close(encoder(ids[1:, :7], mask[1:, :7]).pooled, theirs.pooler_output[1:], atol=1e-5, rtol=0)
+
+
+def test_dropout_is_the_fast_one_and_weights_keep_their_names() -> None:
+    encoder = BertEncoder(BertOptions(), VocabInfo(size=50, pad_id=0, max_length=16))
+    dropouts = [module for module in encoder.modules() if isinstance(module, torch.nn.Dropout)]
+    assert {type(module) for module in dropouts} == {Dropout}
+    assert {module.p for module in dropouts} == {0.1}
+    assert encoder.bert.state_dict().keys() == BertModel(encoder.bert.config).state_dict().keys()

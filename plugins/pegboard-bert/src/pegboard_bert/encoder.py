@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pegboard import ArtifactError, EncoderOutput, PegboardWarning, RecipeError, VocabInfo, read_tensors
+from pegboard import ArtifactError, Dropout, EncoderOutput, PegboardWarning, RecipeError, VocabInfo, read_tensors
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from pegboard_bert.checkpoint import Checkpoint, open_checkpoint, read_json
-from pegboard_bert.dropout import with_fast_dropout
 
 if TYPE_CHECKING:
     from pegboard_bert.options import BertOptions
@@ -91,7 +90,7 @@ class BertEncoder(nn.Module):
             config = _config_of(checkpoint, options)
             _check_tokenizer(checkpoint, config, vocab)
             self.bert = _with_weights(_built(config), checkpoint)
-        with_fast_dropout(self.bert)
+        _with_fast_dropout(self.bert)
         self.hidden_size: int = self.bert.config.hidden_size
         self.max_length: int = self.bert.config.max_position_embeddings
 
@@ -302,3 +301,11 @@ def _unfit(checkpoint: Checkpoint, problem: str) -> RecipeError:
         where=_WHERE,
         hint="copy or download the checkpoint again, or choose another",
     )
+
+
+def _with_fast_dropout(model: nn.Module) -> None:
+    """Put `Dropout` in the place of each `nn.Dropout` of a model."""
+    for module in model.modules():
+        for name, child in module.named_children():
+            if type(child) is nn.Dropout:
+                setattr(module, name, Dropout(child.p))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from pegboard import EncoderOutput, VocabInfo
+from pegboard import Dropout, EncoderOutput, VocabInfo
 from torch import Tensor, nn
 
 from pegboard_rnn.fused import FusedDirection
@@ -49,7 +49,7 @@ class RnnEncoder(nn.Module):
         for _ in range(options.layers):
             self.layers.append(_Layer(options, size))
             size = options.hidden_size * (2 if options.bidirectional else 1)
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.pooling = build_pooling(options.pooling, size, bidirectional=options.bidirectional)
         self.hidden_size = size
         self.max_length: int | None = None

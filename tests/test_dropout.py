@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pegboard import VocabInfo
-from pegboard_bert.dropout import Dropout
-from pegboard_bert.encoder import BertEncoder
-from pegboard_bert.options import BertOptions
-from torch import nn
+from pegboard import Dropout
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -62,13 +58,3 @@ def test_an_empty_batch_and_evaluation():
     assert Dropout(0.1)(torch.ones(0, 4)).shape == (0, 4)
     x = torch.ones(9)
     assert Dropout(0.5).eval()(x) is x
-
-
-def test_an_encoder_has_it_under_the_names_of_its_weights():
-    encoder = BertEncoder(BertOptions(), VocabInfo(size=50, pad_id=0, max_length=16))
-    dropouts = [module for module in encoder.modules() if isinstance(module, nn.Dropout)]
-    assert {type(module) for module in dropouts} == {Dropout}
-    assert {module.p for module in dropouts} == {0.1}
-    from transformers import BertModel
-
-    assert encoder.bert.state_dict().keys() == BertModel(encoder.bert.config).state_dict().keys()
