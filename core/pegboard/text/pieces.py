@@ -7,6 +7,7 @@ import unicodedata
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,8 +141,8 @@ class PieceTokenizer(Tokenizer):
         self._pieces = [*SPECIAL_TOKENS, *pieces]
 
         def encode(units: pa.LargeStringArray, *_: object) -> pa.LargeListArray:
-            rows = ([ids.get(piece, self.unk_id) for piece in self._pieces_of(text)] for text in units.to_pylist())
-            return from_lists(list(rows))
+            unknown = repeat(self.unk_id)
+            return from_lists([list(map(ids.get, self._pieces_of(text), unknown)) for text in units.to_pylist()])
 
         self._encoder = UnitEncoder(
             Cutter(self._border),
@@ -174,9 +175,9 @@ class PieceTokenizer(Tokenizer):
 
     def _pieces_of(self, text: str) -> list[str]:
         """What `split` makes of a text, checked."""
-        form: Any = self.options.normalization.upper()
-        if form != "NONE":
-            text = unicodedata.normalize(form, text)
+        form: Any = self.options.normalization
+        if form != "none" and not text.isascii():  # ASCII is normalized in every form
+            text = unicodedata.normalize(form.upper(), text)
         if self.options.lowercase:
             text = text.lower()
         if not text:
@@ -188,11 +189,13 @@ class PieceTokenizer(Tokenizer):
             raise self._broken(f"failed with {type(error).__name__}: {error}", text) from error
         if listed is None:
             raise self._broken(f"must give a list of pieces, not {type(pieces).__name__}", text)
-        for piece in listed:
-            if not isinstance(piece, str):
-                raise self._broken(f"gave a piece that is not a string but {type(piece).__name__}", text)
-            if not piece:
-                raise self._broken("gave an empty piece", text, hint="leave empty pieces out: [p for p in pieces if p]")
+        try:
+            "".join(listed)
+        except TypeError:
+            kind = next(type(piece).__name__ for piece in listed if not isinstance(piece, str))
+            raise self._broken(f"gave a piece that is not a string but {kind}", text) from None
+        if "" in listed:
+            raise self._broken("gave an empty piece", text, hint="leave empty pieces out: [p for p in pieces if p]")
         return listed
 
     def _broken(self, what: str, text: str, hint: str | None = None) -> ComponentError:
