@@ -163,6 +163,7 @@ def worker(what: str, tokenizer: str, file: str, folder: str) -> None:
         train(tokenizer, Path(folder))
         print(json.dumps({"trained": True}))
         return
+    os.sync()  # what the run before wrote must not be written at this one's cost
     ids, seconds = (by_pegboard if what == "pegboard" else by_datasets)(tokenizer, file, Path(folder))
     status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held when it started this
     helpers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest one
