@@ -12,7 +12,7 @@ import pyarrow as pa
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.compiled import UNLIMITED, Kernels, address_of
 from pegboard.text.distinct import DistinctUnits, Found, grown
-from pegboard.text.kernels import AFTER_ALONE, AFTER_SPACE, AT_ONCE, LONG
+from pegboard.text.kernels import AFTER_ALONE, AFTER_SPACE, AT_ONCE, FREQUENT, LONG
 from pegboard.text.ragged import ends_kept, ragged
 from pegboard.text.segments import Cutter, offsets_of
 from pegboard.text.unit_ids import UnitIds
@@ -50,6 +50,7 @@ class CompiledUnits(DistinctUnits):
         self._state = np.zeros(2, np.int64)
         self._arena = np.zeros(2**20, np.uint8)
         self._keys = np.empty((0, 2), np.uint64)
+        self._frequent = np.zeros((FREQUENT, 3), np.uint64)
         self._new_slots(_SLOT_BITS)
         super().__init__(cutter)
 
@@ -101,6 +102,7 @@ class CompiledUnits(DistinctUnits):
             self._rules,
             int(rules is not None and rules.adds_space),
             *room,
+            self._frequent,
             self._slots,
             64 - self._bits,
             self._keys,
@@ -120,6 +122,7 @@ class CompiledUnits(DistinctUnits):
         sizes = np.where(is_long, high >> np.uint64(32) & np.uint64(0xFFFFFF), high >> np.uint64(56))
         self._state = np.array([sizes.sum(), kept], np.int64)
         self._arena = self._arena[: max(2**20, int(self._state[0]))].copy()
+        self._frequent[:] = 0
         self._new_slots(self._bits)
 
     def _enlarge(self, count: int) -> None:
