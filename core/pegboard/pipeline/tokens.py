@@ -22,6 +22,7 @@ from pegboard.pipeline.parallel import encode_in_processes, processes_for
 from pegboard.recipe import Choice
 from pegboard.tasks.classify import EncodedSplit
 from pegboard.tasks.windows import Windows, encoded_split
+from pegboard.text.ahead import read_ahead
 from pegboard.text.stored import open_ids, write_ids
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _encode(
             )
         else:
             ids = tokenizer.encode_blocks(texts.watched(progress.advance).blocks())
-        counts = write_ids(folder / _IDS, _checked(ids, tokenizer, len(texts)))
+        counts = write_ids(folder / _IDS, read_ahead(_checked(ids, tokenizer, len(texts))))
     # Beside the ids, since what is read through a memory map counts as memory used.
     (folder / _COUNTS).write_text(json.dumps(counts), "ascii")
 

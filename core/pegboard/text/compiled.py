@@ -35,8 +35,8 @@ _AROUND = "i32* i64 i32* i64"
 SIGNATURES = {
     "find": f"u8* i64* i64 i64 i64 i64 u32* i64 u8* i64* u64* u64* {_SLOTS} u8* i64* i64* bool* i64 i32* i64*",
     "fill_slots": "u64* i64 u64* i64",
-    "lengths": "i32* i64* i64 i64* i64 i64 i64*",
-    "fill": f"i32* i64* i64 i64* i32* i64 {_AROUND} i64* i32*",
+    "lengths": "i32* i64* i64 i64* i64 i64 i64* i64*",
+    "fill": f"i64* i64* i64 i32* i64 {_AROUND} i64* i32*",
     "characters": f"u8* i64* i64 i64 i32* i64 i64 {_AROUND} bool* i64* i32* i64*",
     "word_pieces": f"u8* i64* i64 i64 i64 {_SLOTS} i32* i32* i64* bool*",
     "merged_pairs": f"u8* i64* i64 i64 i32* {_SLOTS} i32* i32* i64* bool*",

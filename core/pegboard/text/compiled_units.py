@@ -185,10 +185,11 @@ class CompiledIds(UnitIds):
         room = max(0, max_length - more)
         ends = ends_kept(long_texts, room)
         texts = len(found.rows) - 1
-        units = found.places, found.rows, texts, self._ids_of
-        offsets = np.empty(texts + 1, np.int64)
-        count = self._kernels.lengths(*units, UNLIMITED if ends is None else room, more, offsets)
+        offsets, ids_of = np.empty(texts + 1, np.int64), np.empty(len(found.places), np.int64)
+        limits = UNLIMITED if ends is None else room, more
+        count = self._kernels.lengths(found.places, found.rows, texts, self._ids_of, *limits, ids_of, offsets)
         values = np.empty(count, np.int32)
         tokens = [argument for ids in around for argument in (ids, len(ids))]
-        self._kernels.fill(*units, self._ids, ends[1] if ends else 0, *tokens, offsets, values)
+        last = ends[1] if ends else 0
+        self._kernels.fill(ids_of, found.rows, texts, self._ids, last, *tokens, offsets, values)
         return ragged(values, offsets)

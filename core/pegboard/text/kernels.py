@@ -539,7 +539,14 @@ def fill_slots(keys: Pointer, count: int, slots: Pointer, shift: int) -> int:
 
 
 def lengths(
-    places: Pointer, rows: Pointer, texts: int, ids_of: Pointer, room: int, around: int, offsets: Pointer
+    places: Pointer,
+    rows: Pointer,
+    texts: int,
+    ids_of: Pointer,
+    room: int,
+    around: int,
+    found: Pointer,
+    offsets: Pointer,
 ) -> int:
     """Where the ids of each text begin when at most `room` of them are kept; gives where the last ones end.
 
@@ -551,26 +558,26 @@ def lengths(
             where its ids begin in `ids`.
         room: the most ids of a text.
         around: how many ids are put around each text.
+        found: int64, gets what `ids_of` says of each unit.
         offsets: int64 [texts + 1], gets where the ids of each text begin.
     """
+    for unit in range(rows[0], rows[texts]):
+        found[unit] = ids_of[places[unit]]
     at = 0
     offsets[0] = 0
     for row in range(texts):
         size = 0
         for unit in range(rows[row], rows[row + 1]):
-            size += ids_of[places[unit]] >> 32
-            if size >= room:
-                break
+            size += found[unit] >> 32
         at += min(size, room) + around
         offsets[row + 1] = at
     return at
 
 
 def fill(
-    places: Pointer,
+    found: Pointer,
     rows: Pointer,
     texts: int,
-    ids_of: Pointer,
     ids: Pointer,
     from_end: int,
     before: Pointer,
@@ -583,10 +590,9 @@ def fill(
     """Put the ids of each text at their place; gives how many there are.
 
     Args:
-        places: as `lengths` has it, as `rows`, `texts` and `ids_of` are.
-        rows: see there.
+        found: as `lengths` gives it.
+        rows: as `lengths` has it, as `texts`.
         texts: see there.
-        ids_of: see there.
         ids: int32, of units that have more than one.
         from_end: how many ids of a text that has more than are kept are those of its end.
         before: int32, the ids before each text.
@@ -606,7 +612,7 @@ def fill(
         end -= count_after
         unit, stop = rows[row], max(at, end - from_end)
         while at < stop:
-            count, start = ids_of[places[unit]] >> 32, ids_of[places[unit]] & 0xFFFFFFFF
+            count, start = found[unit] >> 32, found[unit] & 0xFFFFFFFF
             if count == 1:
                 values[at] = np.int32(start)
                 at += 1
@@ -618,7 +624,7 @@ def fill(
             unit += 1
         unit = rows[row + 1] - 1
         while end > stop:
-            count, start = ids_of[places[unit]] >> 32, ids_of[places[unit]] & 0xFFFFFFFF
+            count, start = found[unit] >> 32, found[unit] & 0xFFFFFFFF
             kept = min(count, end - stop)
             for k in range(kept):
                 values[end - kept + k] = np.int32(start) if count == 1 else ids[start + count - kept + k]

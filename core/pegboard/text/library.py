@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAIN_LETTERS", "LibraryTokenizer", "library_normalizer", "read_backend"]
 
+_MANY = 500
+"""Units from which on the library's threads gain more than they cost where other threads are busy as well."""
+
 PLAIN_LETTERS = (
     "0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e"  # Latin
     "\u0391-\u03a1\u03a3-\u03a9\u03b1-\u03c9\u0400-\u045f"  # Greek, Cyrillic
@@ -269,6 +272,8 @@ class LibraryTokenizer(Tokenizer):
         def encode(units: pa.LargeStringArray, are_words: bool, kernels: Kernels | None) -> pa.LargeListArray:
             if are_words:
                 return encode_words(units, kernels)
+            if len(units) < _MANY:
+                return from_lists([unlimited.encode(unit, add_special_tokens=False).ids for unit in units.to_pylist()])
             encodings = unlimited.encode_batch_fast(units.to_pylist(), add_special_tokens=False)
             return from_lists([encoding.ids for encoding in encodings])
 
