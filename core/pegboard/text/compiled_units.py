@@ -118,24 +118,24 @@ class CompiledUnits(DistinctUnits):
     def _forget_some(self) -> None:
         kept = int(self._state[1]) // 2
         high = self._keys[:kept, 1]
-        is_long = high >= LONG
-        sizes = np.where(is_long, high >> np.uint64(32) & np.uint64(0xFFFFFF), high >> np.uint64(56))
-        self._state = np.array([sizes.sum(), kept], np.int64)
-        self._arena = self._arena[: max(2**20, int(self._state[0]))].copy()
+        sizes = np.where(high >= LONG, high >> np.uint64(32) & np.uint64(0xFFFFFF), high >> np.uint64(56))
+        self._state[:] = sizes.sum(), kept
         self._frequent[:] = 0
-        self._new_slots(self._bits)
+        self._slots[:] = 0
+        self._fill_slots()
 
     def _enlarge(self, count: int) -> None:
         self._new_slots(max(self._bits + 1, (2 * count).bit_length()))
 
     def _new_slots(self, bits: int) -> None:
-        """Put all units into more slots, or after some were forgotten, into as many."""
-        count = int(self._state[1])
-        self._bits, self._slots = bits, np.zeros(1 << bits, np.uint64)
+        known = int(self._state[1])
         keys = np.empty((1 << bits - 1, 2), np.uint64)
-        keys[:count] = self._keys[:count]
-        self._keys = keys
-        self._kernels.fill_slots(self._keys, count, self._slots, 64 - bits)
+        keys[:known] = self._keys[:known]
+        self._bits, self._keys, self._slots = bits, keys, np.zeros(1 << bits, np.uint64)
+        self._fill_slots()
+
+    def _fill_slots(self) -> None:
+        self._kernels.fill_slots(self._keys, int(self._state[1]), self._slots, 64 - self._bits)
 
 
 def _room(longest: int) -> tuple[npt.NDArray[Any], ...]:
