@@ -764,8 +764,8 @@ def word_pieces(
         data: uint8, the words, each of a byte at least.
         offsets: int64 [words + 1]; where they begin.
         words: their number.
-        most: how many bytes of a word are looked at; 15 at most.
-        longest: how many bytes the longest token has; 15 at most.
+        most: how many bytes a word may have.
+        longest: how many bytes a token may have; 15 at most.
         slots: see above. The units are the tokens: those that begin a word, and, with `INSIDE` in their key, those that
             go on with one, without the prefix that shows it.
         shift: 64 less the bits of a slot's number.
@@ -894,8 +894,8 @@ def best_paths(
         keys: see above.
         tokens: see there.
         scores: float64, the score of each token.
-        room: int64 [32], to work in.
-        sums: float64 [16], to work in.
+        room: int64 [2, most + 1]; gets of the best path to each place the last token, and where that begins.
+        sums: float64 [most + 1]; gets the sum of that path.
         ids: see there.
         ends: see there.
         left: see there; it is longer, or has a byte that is no token.
@@ -910,7 +910,7 @@ def best_paths(
         fits = size <= most
         sums[0] = 0.0
         for k in range(1, size + 1 if fits else 0):
-            room[k] = -1  # of the best path to a place, the last token; where that begins, stands 16 places further
+            room[k] = -1
         for at in range(size if fits else 0):
             low, high = _key(data, begin + at, min(longest, size - at), limit)
             for length in range(1, min(longest, size - at) + 1):
@@ -922,15 +922,15 @@ def best_paths(
                     continue
                 to, total = at + length, scores[number] + sums[at]
                 if room[to] < 0 or total > sums[to]:
-                    sums[to], room[to], room[16 + to] = total, number, at
+                    sums[to], room[to], room[most + 1 + to] = total, number, at
         if fits:
             pieces, to = 0, size
             while to > 0:
-                pieces, to = pieces + 1, room[16 + to]
+                pieces, to = pieces + 1, room[most + 1 + to]
             to = size
             for k in range(pieces - 1, -1, -1):
                 ids[count + k] = tokens[room[to]]
-                to = room[16 + to]
+                to = room[most + 1 + to]
             count += pieces
         left[word] = np.uint8(not fits)
         ends[word + 1] = count

@@ -22,7 +22,10 @@ from pegboard.text.segments import offsets_of
 __all__ = ["ShortWords"]
 
 _SHORT = 15
-"""Bytes that two 64-bit numbers hold, together with their number."""
+"""Bytes of a token that two 64-bit numbers hold, together with their number."""
+
+_MOST = 40
+"""Bytes of a word; what is longer is rare, and the loops' time grows with the square."""
 
 _AS_USUAL: dict[str, dict[str, Any]] = {
     "WordPiece": {},
@@ -58,7 +61,7 @@ class ShortWords:
     Args:
         model: a model of the library.
         space: what the pre-tokenizer makes of the space before a word; empty if there is none.
-        others: gives the ids of words that the loops leave: those of more than 15 bytes, and unknown ones.
+        others: gives the ids of words that the loops leave: very long ones, and unknown ones.
     """
 
     def __init__(self, model: Any, space: str, others: Callable[[pa.LargeStringArray], pa.LargeListArray]) -> None:
@@ -84,7 +87,10 @@ class ShortWords:
         ids, ends = np.empty(int(offsets[-1] - offsets[0]), np.int32), np.empty(len(words) + 1, np.int64)
         left = np.empty(len(words), np.bool_)
         name, tables = self._loop(kernels)
-        count = getattr(kernels, name)(address_of(words.buffers()[2]), offsets, len(words), *tables, ids, ends, left)
+        # Each call has its own, since several threads may call at once.
+        room = (np.empty((2, _MOST + 1), np.int64), np.empty(_MOST + 1)) if name == "best_paths" else ()
+        data = address_of(words.buffers()[2])
+        count = getattr(kernels, name)(data, offsets, len(words), *tables, *room, ids, ends, left)
         encoded = ragged(ids[:count], ends)
         if not left.any():
             return encoded
@@ -113,7 +119,7 @@ class ShortWords:
         more_keys, more_ids = self._keys(inside)
         more_keys[:, 1] |= INSIDE
         slots = _filled(np.concatenate([keys, more_keys]), kernels)
-        most = min(_SHORT, self._settings["max_input_chars_per_word"])
+        most = min(self._most(vocabulary), self._settings["max_input_chars_per_word"])
         return "word_pieces", (most, _SHORT, *slots, np.concatenate([ids, more_ids]))
 
     def _merged_pairs(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
@@ -125,30 +131,36 @@ class ShortWords:
         merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b[len(prefix) :]]) for a, b in self._settings["merges"]]
         left, right, merged = np.array(merges, np.uint64).reshape(-1, 3).T
         keys = np.stack([left << np.uint64(32) | right, np.ones_like(left)], axis=1)
-        return "merged_pairs", (_SHORT, characters, *_filled(keys, kernels), merged.astype(np.int32))
+        return "merged_pairs", (_MOST, characters, *_filled(keys, kernels), merged.astype(np.int32))
 
     def _best_paths(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
         vocabulary = {token: i for i, (token, _) in enumerate(self._settings["vocab"])}
         keys, ids = self._keys(vocabulary.items())
         scores = np.array([score for _, score in self._settings["vocab"]], np.float64)[ids]
-        room = np.empty(32, np.int64), np.empty(16, np.float64)
-        return "best_paths", (_SHORT, _SHORT, *_filled(keys, kernels), ids, scores, *room)
+        return "best_paths", (self._most(vocabulary), _SHORT, *_filled(keys, kernels), ids, scores)
+
+    def _most(self, tokens: Iterable[str]) -> int:
+        """How many bytes a word may have: no more than a token that may be a part of it and is too long for a key."""
+        return _MOST if max(map(len, self._plain(tokens)), default=0) <= _SHORT else _SHORT
 
     def _keys(self, tokens: Iterable[tuple[str, int]]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
         """The keys uint64 [tokens, 2] of the tokens that may be parts of short words, and their ids."""
-        short = list(self._short(tokens))
-        packed = b"".join(token.ljust(_SHORT, b"\0") + bytes([len(token)]) for token, _ in short)
+        numbers = dict(tokens)
+        short = {
+            token: i
+            for token, i in zip(self._plain(numbers), numbers.values(), strict=True)
+            if 0 < len(token) <= _SHORT
+        }
+        packed = b"".join(token.ljust(_SHORT, b"\0") + bytes([len(token)]) for token in short)
         keys = np.frombuffer(packed, "<u8").astype(np.uint64).reshape(-1, 2)
-        return keys, np.array([number for _, number in short], np.int32)
+        return keys, np.array(list(short.values()), np.int32)
 
-    def _short(self, tokens: Iterable[tuple[str, int]]) -> Iterator[tuple[bytes, int]]:
-        for token, number in tokens:
-            if self._space:
-                if " " in token:
-                    continue
-                token = token.replace(self._space, " ")
-            if token.isascii() and 0 < len(token) <= _SHORT:
-                yield token.encode(), number
+    def _plain(self, tokens: Iterable[str]) -> Iterator[bytes]:
+        """Each token as it would stand in a word of ASCII; empty if it can't."""
+        for token in tokens:
+            with_space = token.replace(self._space, " ") if self._space else token
+            possible = with_space.isascii() and not (self._space and " " in token)
+            yield with_space.encode() if possible else b""
 
 
 def _filled(keys: npt.NDArray[np.uint64], kernels: Kernels) -> _Slots:
