@@ -111,10 +111,16 @@ def tokenizers():
     choice=st.sampled_from(CHOICES),
     max_length=st.sampled_from([3, 5, 500]),
     special=st.sampled_from(["none", "cls_sep"]),
+    most_units=st.sampled_from([3, 10**6]),
 )
-def test_ids_are_the_same(tokenizers, kernels, name, blocks, choice, max_length, special):
-    ours, theirs = both(encoder_of(tokenizers(name, choice, max_length, special)), kernels, blocks)
+def test_ids_are_the_same(tokenizers, kernels, name, blocks, choice, max_length, special, most_units):
+    tokenizer = tokenizers(name, choice, max_length, special)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distinct.DistinctUnits, "most_units", most_units)
+        ours, theirs = both(encoder_of(tokenizer), kernels, blocks)
     assert ours == theirs
+    if choice == "head" and name != "dashes":
+        assert ours == [tokenizer.backend.encode(text).ids for block in blocks for text in block]
 
 
 def letters(units, *_):

@@ -1,7 +1,9 @@
 """Each distinct unit is encoded once, whatever the blocks, the lengths and the threads."""
 
+import re
 import threading
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -189,3 +191,16 @@ class TestReadAhead:
         next(reader), next(reader)
         reader.close()
         assert threading.active_count() == before
+
+
+@given(texts, st.sampled_from([1, 3, 10**6]))
+def test_units_are_counted_also_where_some_are_forgotten(rows, most_units):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DistinctUnits, "most_units", most_units)
+        counts = Counter()
+        for unit, is_word, times in count_units(Cutter("after_space"), [as_arrow([row]) for row in rows + rows]):
+            assert times > 0
+            assert not is_word
+            counts[unit] += times
+    units = [unit for row in rows + rows for unit in re.findall("[^ ]* |[^ ]+$", row)]
+    assert counts == Counter(units)

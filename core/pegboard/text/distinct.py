@@ -33,7 +33,7 @@ class Found(NamedTuple):
         rows: int64 [texts + 1]; text i has the units `rows[i]` to `rows[i + 1]`.
         new: the units that were given a number for the first time, in the order of their numbers.
         are_words: bool [new]; whether they are words, normalized already.
-        known: how many units had numbers before this block; all that had others are forgotten.
+        known: how many units had numbers before this block; those with greater numbers are forgotten.
     """
 
     places: npt.NDArray[np.int32] | npt.NDArray[np.int64]

@@ -34,8 +34,9 @@ class UnitIds:
     def forget_from(self, number: int) -> None:
         """Forget the units with this number and greater ones."""
         if number < self._known:
-            counts = self._ids_of[:number] >> 32
-            self.used = int(counts[counts > 1].sum())
+            counts, starts = self._ids_of[:number] >> 32, self._ids_of[:number] & 0xFFFFFFFF
+            # Not the sum of the counts: what was kept together need not be in the order of the numbers.
+            self.used = int((starts + counts)[counts > 1].max(initial=0))
         self._known = number
 
     def keep(self, places: npt.NDArray[np.int64], ids: Ids, offsets: npt.NDArray[np.int64]) -> None:
