@@ -166,6 +166,25 @@ class TestReadAhead:
         assert list(read_ahead(range(20))) == list(range(20))
         assert list(read_ahead([])) == []
 
+    @pytest.mark.parametrize("used", [1, 3])
+    def test_what_makes_the_items_is_closed_when_no_more_are_wanted(self, used):
+        closed = []
+
+        def items():
+            try:
+                yield from range(99)
+            finally:
+                closed.append(True)
+
+        source = items()
+        reader = read_ahead(source)
+        for _ in range(used):
+            next(reader)
+        with pytest.raises(KeyError, match="stop"):
+            reader.throw(KeyError("stop"))
+        assert closed == [True]
+        assert source.gi_frame is None
+
     def test_an_error_is_raised_where_the_items_are_used(self):
         def items():
             yield 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar
 
 __all__ = ["read_ahead"]
@@ -17,19 +17,25 @@ _END = object()
 def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """The same items; from the second on they are made in a thread, at most `depth` ahead of their use.
 
-    An error that is raised where they are made is raised where they are used. NumPy and Arrow let other threads run
-    while they work on arrays.
+    An error that is raised where they are made is raised where they are used. A generator of items is closed when no
+    more are wanted. NumPy and Arrow let other threads run while they work on arrays.
 
     Example:
         >>> list(read_ahead(n * n for n in range(4)))
         [0, 1, 4, 9]
     """
     iterator = iter(items)
-    for first in iterator:
-        yield first
-        break
-    else:
-        return
+    try:
+        for first in iterator:
+            yield first
+            yield from _made_in_a_thread(iterator, depth)
+            return
+    finally:
+        if isinstance(iterator, Generator):
+            iterator.close()
+
+
+def _made_in_a_thread(iterator: Iterator[T], depth: int) -> Iterator[T]:
     ready: queue.Queue[object] = queue.Queue(depth)
     stopped = threading.Event()
 
