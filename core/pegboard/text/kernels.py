@@ -468,9 +468,9 @@ def find(
     """
     room, limit = (1 << (64 - shift)) // 2, offsets[texts]
     units = numbered = rows[row]
-    while row < texts:
-        text, end = offsets[row], offsets[row + 1]
-        if units - numbered >= AT_ONCE or state[1] + units - numbered + end - text > room:
+    while True:
+        text, end = offsets[row], offsets[min(row + 1, texts)]
+        if row == texts or units - numbered >= AT_ONCE or state[1] + units - numbered + end - text > room:
             _number_all(
                 numbered,
                 units,
@@ -489,7 +489,7 @@ def find(
                 places,
             )
             numbered = units
-            if state[1] + end - text > room:
+            if row == texts or state[1] + end - text > room:
                 return row
         more, k = -1, units - numbered
         if not has_words:
@@ -505,24 +505,6 @@ def find(
         units += more
         row += 1
         rows[row] = units
-    _number_all(
-        numbered,
-        units,
-        waiting,
-        data,
-        rules,
-        frequent,
-        slots,
-        shift,
-        keys,
-        arena,
-        state,
-        ends,
-        are_words,
-        known,
-        places,
-    )
-    return row
 
 
 def fill_slots(keys: Pointer, count: int, slots: Pointer, shift: int) -> int:
