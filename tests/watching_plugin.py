@@ -1,8 +1,10 @@
-"""A one-file plugin: a tokenizer that tells how often it was trained, and what all processes but the main one write.
+"""A one-file plugin: a tokenizer that tells how often it was trained, what all processes but the main one write, and
+the threads that each is left with.
 
 `WATCHED` is the folder below which writing is noted, `NOTES` the folder of the notes.
 """
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -28,6 +30,11 @@ def watch(event, arguments):
 if os.environ.get("RANK", "0") != "0":
     sys.addaudithook(watch)
     note("others", os.getpid())
+
+
+@atexit.register  # and so called after all that is registered later
+def threads():
+    note("threads", " ".join(task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")))
 
 
 class NotingTokenizer(pegboard.PieceTokenizer):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -93,6 +95,9 @@ def _joined() -> PartialState:
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     first_time = not PartialState._shared_state
+    if processes > 1:
+        # Imported after they have joined, as wrapping a model does, it would hold on to their group to the very end.
+        import_module("torch.distributed.nn.functional")
     on_processor = str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "0")) == 1
     state = PartialState(cpu=on_processor or (processes > 1 and not _has_gpu()))
     if state.num_processes != processes:
@@ -102,8 +107,14 @@ def _joined() -> PartialState:
         )
     if first_time and processes > 1:
         # At the very end and no sooner: the same processes can't join a second time.
-        atexit.register(state.destroy_process_group)
+        atexit.register(_part, state)
     return state
+
+
+def _part(state: PartialState) -> None:
+    """End the threads that exchange tensors: one that frees a tensor while Python ends would abort the process."""
+    gc.collect()  # models that were wrapped for the group keep it, too
+    state.destroy_process_group()
 
 
 def _has_gpu() -> bool:
