@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pegboard.errors import PegboardWarning
 from pegboard.text.compiled import Kernels, kernels
@@ -90,6 +91,7 @@ def _size(block: pa.LargeStringArray) -> int:
 
 
 def _beginning(block: pa.LargeStringArray) -> pa.LargeStringArray:
-    """The first texts, at least one."""
+    """The first texts, at least one, and of a long one its beginning."""
     offsets = offsets_of(block)
-    return block[: max(1, int(offsets.searchsorted(offsets[0] + _SAMPLE_BYTES)) - 1)]
+    first = block[: max(1, int(offsets.searchsorted(offsets[0] + _SAMPLE_BYTES)) - 1)]
+    return pc.utf8_slice_codeunits(first, 0, _SAMPLE_BYTES)

@@ -14,6 +14,7 @@ from pegboard.text.choosing import Loops
 from pegboard.text.compiled import Kernels
 from pegboard.text.compiled_units import CompiledIds, CompiledUnits, can_be_compiled
 from pegboard.text.distinct import DistinctUnits, Found
+from pegboard.text.long_words import LongWords
 from pegboard.text.ragged import Ids, concatenate, ends_kept, truncate_and_wrap, values_and_offsets
 from pegboard.text.segments import Cutter, border_from, offsets_of
 from pegboard.text.unit_ids import UnitIds
@@ -43,8 +44,7 @@ class UnitEncoder(Loops):
         before: ids put before each text.
         after: ids put after each text.
         border: a regular expression for further places where a long text may be cut.
-        long_word: matches, as its first group, the beginning of a word that is too long to be known, and then the rest
-            of the word, which no id depends on; `None` if there is no such word.
+        long_words: finds the first ids of a text that has no border; `None` if all of it has to be encoded.
         long_texts: what is kept of a text with more ids: head, tail, both, or with windows all of it.
 
     Example:
@@ -64,7 +64,7 @@ class UnitEncoder(Loops):
         before: Sequence[int] = (),
         after: Sequence[int] = (),
         border: str = "",
-        long_word: re.Pattern[str] | None = None,
+        long_words: LongWords | None = None,
         long_texts: str = "head",
     ) -> None:
         self._cutter = cutter
@@ -77,7 +77,7 @@ class UnitEncoder(Loops):
             "long_texts": long_texts,
         }
         self._border = re.compile(border) if border else None
-        self._long_word = long_word
+        self._long_words = long_words
         self._idle: dict[bool, list[_Memory]] = {False: [], True: []}
         super().__init__(self._encode_blocks, can_be_compiled=can_be_compiled(cutter))
 
@@ -92,7 +92,7 @@ class UnitEncoder(Loops):
             if found is not None:
                 yield memory.ids(found, **self._wrapping)
                 continue
-            long_texts = long_texts or _Memory(self._cutter, self._encode)
+            long_texts = long_texts or _Memory(self._cutter, self._encode, kernels)
             yield self._with_long_texts(long_texts, block)
         idle[:] = [memory]  # not after an error: then it has numbers for units whose ids it does not have
 
@@ -128,7 +128,13 @@ class UnitEncoder(Loops):
         size = _LONG_BYTES
         while count:
             up_to = border_from(text, size, self._cutter.where, self._border)
-            ids = self._ids_of_part(memory, text[:up_to])
+            part = text[:up_to]
+            if self._long_words and up_to > size + 4 * _LONG_BYTES:
+                found = self._long_words.first_ids(text.decode(), count)
+                if found is not None:
+                    return found[0], 4 * found[1]
+                part = self._long_words.without_repeats(part, count)
+            ids = self._ids_of_part(memory, part)
             if up_to == len(text) or len(ids) >= count:
                 return ids, up_to
             size *= 8
@@ -152,8 +158,8 @@ class UnitEncoder(Loops):
 
     def _ids_of_part(self, memory: _Memory, text: bytes) -> Ids:
         """All ids of a text or of a part of one; a part without borders may be as long as the text."""
-        if self._long_word and len(text) > 4 * _LONG_BYTES:
-            text = self._long_word.sub(r"\1", text.decode()).encode()
+        if self._long_words and len(text) > 4 * _LONG_BYTES:
+            text = self._long_words.without_ends(text)
         return memory.ids_of_part(text)
 
 

@@ -71,6 +71,10 @@ class LibraryTokenizer(Tokenizer):
         letters: a regular expression of one character: of characters that it matches, however many follow each other,
             each leaves at least one when normalized, and no word ends between them. Of a word that is longer than any
             known one, only the beginning is then looked at.
+        left_to_right: set it to true to promise that the normalizer and the pre-tokenizer look no further ahead than a
+            hundred characters: what they make of a text before that does not depend on how it goes on, except where
+            accents are put in order. Then of a text without a place to cut, such as one letter ten million times, only
+            the beginning is encoded where that tells the first `max_length` ids.
         characters: set it to true where each character of the normalized text is a token, and nothing else is.
     """
 
@@ -80,6 +84,7 @@ class LibraryTokenizer(Tokenizer):
     ascii_words: bool = False
     border: str = ""
     letters: str = ""
+    left_to_right: bool = False
     characters: bool = False
 
     def __init__(self, options: Any) -> None:
@@ -255,7 +260,7 @@ class LibraryTokenizer(Tokenizer):
             borders_within_words,
             character_encoder,
             cutter,
-            long_word,
+            long_words,
             word_encoder,
         )
         from pegboard.text.ragged import from_lists
@@ -285,7 +290,7 @@ class LibraryTokenizer(Tokenizer):
             before=before,
             after=after,
             border="|".join(filter(None, (self.border, within_words))),
-            long_word=long_word(unlimited.model, self.letters),
+            long_words=long_words(unlimited, self.unk_id, left_to_right=self.left_to_right, letters=self.letters),
             long_texts=self.long_texts,
         )
         if not self.characters:

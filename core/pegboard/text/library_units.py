@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.characters import CharacterEncoder
 from pegboard.text.compiled import Kernels
 from pegboard.text.encoding import UnitEncoder
+from pegboard.text.long_words import LongWords
 from pegboard.text.ragged import Ids, ragged
 from pegboard.text.segments import Cut, Cutter
 from pegboard.text.short_words import ShortWords
@@ -22,7 +23,7 @@ from pegboard.text.short_words import ShortWords
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["borders_within_words", "character_encoder", "cutter", "long_word", "word_encoder"]
+__all__ = ["borders_within_words", "character_encoder", "cutter", "long_words", "word_encoder"]
 
 _WORDS_AT_ONCE = 1_000
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -116,24 +117,19 @@ def _pieces(words: pa.LargeStringArray, rules: AsciiWords | None) -> pa.LargeStr
     return pc.replace_substring(words, " ", rules.mark, max_replacements=1)
 
 
-def long_word(model: Any, letters: str) -> re.Pattern[str] | None:
-    """Matches a word that is longer than any that the model knows: in a group what is enough of it, and the rest.
+def long_words(backend: tokenizers.Tokenizer, unknown: int, *, left_to_right: bool, letters: str) -> LongWords:
+    """What finds the first ids of texts that have no borders.
 
     Args:
-        model: a model of the library.
+        backend: the pipeline.
+        unknown: the id of [UNK].
+        left_to_right: whether it keeps the promise of `LibraryTokenizer.left_to_right`.
         letters: as `LibraryTokenizer.letters`.
     """
-    from tokenizers import models
+    import tokenizers
 
-    if not letters:
-        return None
-    if isinstance(model, models.WordPiece):
-        longest = model.max_input_chars_per_word
-    elif isinstance(model, models.WordLevel):
-        longest = max(map(len, _vocabulary(model)), default=0)
-    else:
-        return None
-    return re.compile(f"({letters}{{{4 * longest + 1}}}){letters}+")  # more than enough, however it is normalized
+    encode_words = partial(_ids_of_words, tokenizers.Tokenizer(backend.model))
+    return LongWords(backend, encode_words, unknown, left_to_right=left_to_right, letters=letters)
 
 
 def borders_within_words(backend: tokenizers.Tokenizer, rules: AsciiWords | None, *, head: bool) -> str:

@@ -48,7 +48,9 @@ _WIDE_WHITE_SPACE = [
     chr(point).encode()
     for point in (0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 ]
-_WHITE_SPACE = (*(bytes([byte]) for byte in b" \t\n\v\f\r"), *_WIDE_WHITE_SPACE)
+_SPACE_AFTER_A_WORD = re.compile(
+    rb"[^ \t\n\v\f\r]" + b"".join(b"(?<!%b)" % re.escape(character) for character in _WIDE_WHITE_SPACE) + b" "
+)
 
 
 class Units(NamedTuple):
@@ -303,17 +305,17 @@ def border_from(text: bytes, position: int, where: Cut, more: re.Pattern[str] | 
         (6, 5)
     """
     at = text.find(b" ", position)
-    if where == "before_space":
-        while at > 0 and text.endswith(_WHITE_SPACE, max(0, at - 3), at):
-            at = text.find(b" ", at + 1)
+    if where == "before_space" and at > 0:
+        found = _SPACE_AFTER_A_WORD.search(text, at - 1)
+        at = found.end() - 1 if found else -1
     end = len(text) if at < 0 or where == "never" else at + (where == "after_space")
     if more is None:
         return end
     while position < end and text[position] & 0xC0 == 0x80:  # within a character
         position += 1
     stretch = text[position : min(end, position + _LOOK_AHEAD_BYTES)].decode("utf-8", "ignore")
-    found = more.search(stretch, 1)
-    return position + len(stretch[: found.start()].encode()) if found else end
+    border = more.search(stretch, 1)
+    return position + len(stretch[: border.start()].encode()) if border else end
 
 
 def offsets_of(texts: pa.LargeStringArray) -> npt.NDArray[np.int64]:

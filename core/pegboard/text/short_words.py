@@ -27,6 +27,9 @@ _SHORT = 15
 _MOST = 40
 """Bytes of a word; what is longer is rare, and the loops' time grows with the square."""
 
+_MOST_OF_A_PATH = 2**24
+"""Bytes of a word for a unigram model, whose loop takes no longer for each byte of a long word, but memory."""
+
 _AS_USUAL: dict[str, dict[str, Any]] = {
     "WordPiece": {},
     "BPE": {"dropout": None, "end_of_word_suffix": None, "byte_fallback": False, "ignore_merges": False},
@@ -68,7 +71,7 @@ class ShortWords:
         self._model = model
         self._space = space
         self._others = others
-        self._made: tuple[str, tuple[Any, ...]] | None = None
+        self._made: tuple[str, int, tuple[Any, ...]] | None = None
 
     @cached_property
     def can_encode(self) -> bool:
@@ -86,11 +89,12 @@ class ShortWords:
         offsets = offsets_of(words)
         ids, ends = np.empty(int(offsets[-1] - offsets[0]), np.int32), np.empty(len(words) + 1, np.int64)
         left = np.empty(len(words), np.bool_)
-        name, tables = self._loop(kernels)
+        name, most, tables = self._loop(kernels)
+        most = min(most, int(np.diff(offsets).max(initial=0)))
         # Each call has its own, since several threads may call at once.
-        room = (np.empty((2, _MOST + 1), np.int64), np.empty(_MOST + 1)) if name == "best_paths" else ()
+        room = (np.empty((2, most + 1), np.int64), np.empty(most + 1)) if name == "best_paths" else ()
         data = address_of(words.buffers()[2])
-        count = getattr(kernels, name)(data, offsets, len(words), *tables, *room, ids, ends, left)
+        count = getattr(kernels, name)(data, offsets, len(words), most, *tables, *room, ids, ends, left)
         encoded = ragged(ids[:count], ends)
         if not left.any():
             return encoded
@@ -105,14 +109,14 @@ class ShortWords:
         settings: dict[str, Any] = json.loads(tokenizers.Tokenizer(self._model).to_str())["model"]
         return settings
 
-    def _loop(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
-        """The name of the model's loop, and what it is given besides words and room for ids."""
+    def _loop(self, kernels: Kernels) -> tuple[str, int, tuple[Any, ...]]:
+        """The name of the model's loop, the most bytes of a word, and what it is given besides words and room."""
         if self._made is None:
             make = {"WordPiece": self._word_pieces, "BPE": self._merged_pairs, "Unigram": self._best_paths}
             self._made = make[self._settings["type"]](kernels)
         return self._made
 
-    def _word_pieces(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+    def _word_pieces(self, kernels: Kernels) -> tuple[str, int, tuple[Any, ...]]:
         prefix, vocabulary = self._settings["continuing_subword_prefix"], self._settings["vocab"]
         inside = ((token[len(prefix) :], i) for token, i in vocabulary.items() if token.startswith(prefix))
         keys, ids = self._keys(vocabulary.items())
@@ -120,9 +124,9 @@ class ShortWords:
         more_keys[:, 1] |= INSIDE
         slots = _filled(np.concatenate([keys, more_keys]), kernels)
         most = min(self._most(vocabulary), self._settings["max_input_chars_per_word"])
-        return "word_pieces", (most, _SHORT, *slots, np.concatenate([ids, more_ids]))
+        return "word_pieces", most, (_SHORT, *slots, np.concatenate([ids, more_ids]))
 
-    def _merged_pairs(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+    def _merged_pairs(self, kernels: Kernels) -> tuple[str, int, tuple[Any, ...]]:
         prefix, vocabulary = self._settings["continuing_subword_prefix"] or "", self._settings["vocab"]
         characters = np.full((2, 256), -1, np.int32)
         for byte in range(128):
@@ -131,13 +135,15 @@ class ShortWords:
         merges = [(vocabulary[a], vocabulary[b], vocabulary[a + b[len(prefix) :]]) for a, b in self._settings["merges"]]
         left, right, merged = np.array(merges, np.uint64).reshape(-1, 3).T
         keys = np.stack([left << np.uint64(32) | right, np.ones_like(left)], axis=1)
-        return "merged_pairs", (_MOST, characters, *_filled(keys, kernels), merged.astype(np.int32))
+        return "merged_pairs", _MOST, (characters, *_filled(keys, kernels), merged.astype(np.int32))
 
-    def _best_paths(self, kernels: Kernels) -> tuple[str, tuple[Any, ...]]:
+    def _best_paths(self, kernels: Kernels) -> tuple[str, int, tuple[Any, ...]]:
         vocabulary = {token: i for i, (token, _) in enumerate(self._settings["vocab"])}
         keys, ids = self._keys(vocabulary.items())
         scores = np.array([score for _, score in self._settings["vocab"]], np.float64)[ids]
-        return "best_paths", (self._most(vocabulary), _SHORT, *_filled(keys, kernels), ids, scores)
+        longest = max(map(len, self._plain(vocabulary)), default=0)
+        most = _MOST_OF_A_PATH if longest <= _SHORT else _SHORT
+        return "best_paths", most, (min(longest, _SHORT), *_filled(keys, kernels), ids, scores)
 
     def _most(self, tokens: Iterable[str]) -> int:
         """How many bytes a word may have: no more than a token that may be a part of it and is too long for a key."""

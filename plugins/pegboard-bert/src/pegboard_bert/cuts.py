@@ -30,6 +30,7 @@ class Cuts(NamedTuple):
     ascii_words: bool = False
     border: str = ""
     letters: str = ""
+    left_to_right: bool = False
 
 
 def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
@@ -45,6 +46,7 @@ def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
     contents = {form for token in added for form in (token.content, _normal(backend, token.content))}
     if any(not content or any(map(str.isspace, content)) for content in contents):
         return Cuts()  # it could lie across the border
+    left_to_right = all(map(_goes_on, splitters))
     for place, step in enumerate(splitters):
         rest = splitters[place + 1 :]
         if _drops_space(step):
@@ -55,14 +57,22 @@ def where_to_cut(backend: tokenizers.Tokenizer) -> Cuts:
                 return Cuts()
             by_kinds = all(_drops_space(other) or _cuts_between_kinds(other) for other in splitters)
             border, letters = _border(step, contents), _letters(splitters, contents)
-            return Cuts(context_free=True, ascii_words=by_kinds, border=border, letters=letters)
+            return Cuts(
+                context_free=True, ascii_words=by_kinds, border=border, letters=letters, left_to_right=left_to_right
+            )
         if _gives_space_to_next_word(step):
             # A token that takes the white space behind it into itself would take it from the next segment.
             greedy = any(token.rstrip for token in added)
             if greedy or not all(map(_keeps_space, normalizers)) or not all(map(_keeps_to_its_piece, rest)):
                 return Cuts()
             by_kinds = step["type"] in ("ByteLevel", "Metaspace") and len(splitters) == 1
-            return Cuts(context_free=True, space_first=True, ascii_words=by_kinds, border=_border(step, contents))
+            return Cuts(
+                context_free=True,
+                space_first=True,
+                ascii_words=by_kinds,
+                border=_border(step, contents),
+                left_to_right=left_to_right,
+            )
         if not _cuts_between_kinds(step):
             break
     return Cuts()
@@ -78,6 +88,17 @@ def _letters(splitters: list[Step], contents: set[str]) -> str:
     """What no word ends between: not after normalizing either, and no added token begins there."""
     within = all(step["type"] in ("BertPreTokenizer", "Whitespace", "WhitespaceSplit") for step in splitters)
     return _OF_A_WORD if within and not any(re.match(_OF_A_WORD, content) for content in contents) else ""
+
+
+def _goes_on(step: Step) -> bool:
+    """Whether it tells where a word ends from what stands before and the next few characters."""
+    if step["type"] == "Split":  # the patterns of GPT-4 look for a line break behind any number of spaces
+        pattern = step["pattern"].get("Regex", "")
+        return is_gpt_pattern(pattern) and r"\s*" not in pattern
+    return step["type"] in {
+        *("BertPreTokenizer", "ByteLevel", "CharDelimiterSplit", "Digits", "Metaspace", "Punctuation"),
+        *("Whitespace", "WhitespaceSplit"),
+    }
 
 
 def _drops_space(step: Step) -> bool:

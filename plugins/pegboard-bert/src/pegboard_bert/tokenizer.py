@@ -88,7 +88,7 @@ class PretrainedTokenizer(LibraryTokenizer):
         self.pad_id, self.unk_id = self._id_of("pad", files.backend), self._id_of("unk", files.backend)
         with _explained():
             cuts = where_to_cut(files.backend)
-            self.context_free, self.space_first, self.ascii_words, self.border, self.letters = cuts
+            self.context_free, self.space_first, self.ascii_words, self.border, self.letters, self.left_to_right = cuts
             self.use(files.backend)
 
     @property

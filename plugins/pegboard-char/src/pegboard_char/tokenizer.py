@@ -28,6 +28,7 @@ class CharTokenizer(LibraryTokenizer):
 
     context_free = True
     characters = True
+    left_to_right = True
     lossless = True
 
     def learn(self, texts: Iterable[str] | pa.Array) -> list[str]:

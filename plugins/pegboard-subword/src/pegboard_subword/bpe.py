@@ -41,6 +41,7 @@ class BpeTokenizer(LibraryTokenizer):
     space_first = True
     ascii_words = True
     border = BORDER
+    left_to_right = True
 
     def __init__(self, options: BpeOptions) -> None:
         super().__init__(options)

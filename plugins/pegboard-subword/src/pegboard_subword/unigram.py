@@ -39,6 +39,7 @@ class UnigramTokenizer(LibraryTokenizer):
     space_first = True
     ascii_words = True
     border = BORDER
+    left_to_right = True
 
     def train(self, texts: Iterable[str] | pa.Array) -> None:
         """Learn pieces and their scores; see `Tokenizer.train`."""

@@ -34,6 +34,7 @@ class WordTokenizer(LibraryTokenizer):
 
     context_free = True
     ascii_words = True
+    left_to_right = True
     # After a mark that is no apostrophe, and before a character that no accent belongs to.
     border = rf"(?<=[\t\n\r {_MARKS}])(?=[A-Za-z0-9\u4e00-\u9fff{_MARKS}])"
     letters = rf"[{PLAIN_LETTERS}\u4e00-\u9fff]"

@@ -37,6 +37,7 @@ class WordPieceTokenizer(LibraryTokenizer):
 
     context_free = True
     ascii_words = True
+    left_to_right = True
     # Marks and Chinese characters are words of their own. The next character is one that no accent belongs to, and an
     # opening bracket is left out, since a special token may begin with it.
     border = rf"(?<=[{_MARKS}{_CHINESE}])(?=[A-Za-z0-9{_CHINESE}])|(?<=[A-Za-z0-9])(?=[{_CHINESE}])"

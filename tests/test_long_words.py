@@ -1,0 +1,142 @@
+"""What the beginning of a text tells of its ids must be so however the text goes on."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pegboard.text.library_units import long_words
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+UNKNOWN = 0
+RUNS = st.lists(
+    st.tuples(st.text("ab#?é", min_size=1, max_size=3), st.integers(1, 400))
+    | st.tuples(st.text("ab", max_size=600), st.just(1)),
+    min_size=1,
+    max_size=3,
+).map(lambda runs: "".join(part * times for part, times in runs))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_slices():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pegboard.text.long_words._SLICES", (600, 800, 1000))
+        patch.setattr("pegboard.text.long_words._WINDOW", 24)
+        patch.setattr("pegboard.text.long_words._SAME_PHASE", 12)
+        patch.setattr("pegboard.text.long_words._PERIODS", (1, 2, 3, 4, 6))
+        yield
+
+
+@st.composite
+def unigrams(draw):
+    tokens = draw(st.lists(st.text("ab", min_size=2, max_size=5), unique=True, max_size=5))
+    # Few scores, so that many paths have the same sum but for rounding.
+    scores = draw(st.lists(st.sampled_from([-1.0, -2.0, -0.1, -0.3]), min_size=7, max_size=7))
+    vocabulary = [("[UNK]", 0.0), *zip(["a", "b", *tokens], scores, strict=False)]
+    return Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=False))
+
+
+@st.composite
+def merges(draw):
+    known = ["[UNK]", "a", "b"]
+    pairs = []
+    for _ in range(draw(st.integers(0, 6))):
+        pair = (draw(st.sampled_from(known[1:])), draw(st.sampled_from(known[1:])))
+        if "".join(pair) not in known:
+            known.append("".join(pair))
+            pairs.append(pair)
+    order = draw(st.permutations(pairs))  # also of a part before what makes it
+    vocabulary = {token: i for i, token in enumerate(known)}
+    return Tokenizer(models.BPE(vocabulary, order, unk_token="[UNK]", fuse_unk=draw(st.booleans())))
+
+
+@st.composite
+def words(draw):
+    vocabulary = {"[UNK]": UNKNOWN, "a": 1, "ab": 2, "##a": 3, "##b": 4}
+    whole = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=draw(st.sampled_from([5, 20])))
+    return Tokenizer(draw(st.sampled_from([whole, models.WordLevel(vocabulary, unk_token="[UNK]")])))
+
+
+SPLITTERS = [None, pre_tokenizers.Split(Regex(r"[ab]+|\w|#+|\?"), "isolated"), pre_tokenizers.Whitespace()]
+
+
+def around(pipeline):
+    return long_words(pipeline, UNKNOWN, left_to_right=True, letters="")
+
+
+@pytest.mark.parametrize("model", [unigrams, merges, words])
+def test_first_ids(model):
+    found = 0
+
+    @settings(max_examples=400, deadline=None)
+    @given(pipeline=model(), splitter=st.sampled_from(SPLITTERS), text=RUNS, count=st.sampled_from([1, 5, 30]))
+    def check(pipeline, splitter, text, count):
+        nonlocal found
+        if splitter is not None:
+            pipeline.pre_tokenizer = splitter
+        first = around(pipeline).first_ids(text, count)
+        if first is None:
+            return
+        found += 1
+        ids, characters = first
+        assert ids.tolist() == pipeline.encode(text).ids[:count]
+        assert len(ids) == count <= characters < len(text)
+
+    check()
+    assert found > 20
+
+
+@pytest.mark.parametrize("model", [unigrams, merges, words])
+def test_without_repeats(model):
+    shorter = 0
+
+    @settings(max_examples=400, deadline=None)
+    @given(pipeline=model(), splitter=st.sampled_from(SPLITTERS), text=RUNS, count=st.sampled_from([1, 5, 30]))
+    def check(pipeline, splitter, text, count):
+        nonlocal shorter
+        if splitter is not None:
+            pipeline.pre_tokenizer = splitter
+        less = around(pipeline).without_repeats(text.encode(), count).decode()
+        shorter += len(less) < len(text)
+        assert pipeline.encode(less).ids[:count] == pipeline.encode(text).ids[:count]
+
+    check()
+    assert shorter > 5
+
+
+def test_where_a_short_rest_belongs_depends_on_the_end():
+    """Of an odd number of letters, one stands alone, and this model puts it first."""
+    pipeline = Tokenizer(models.Unigram([("[UNK]", 0.0), ("a", -2.0), ("aa", -2.0)], unk_id=0, byte_fallback=False))
+    assert [pipeline.encode("a" * size).ids[0] for size in (1500, 1501)] == [2, 1]
+    assert around(pipeline).first_ids("a" * 1500, 3) is None
+
+
+@pytest.mark.parametrize("form", [normalizers.NFC(), normalizers.NFD()])
+def test_accents_that_are_put_in_order(form):
+    pipeline = Tokenizer(models.BPE({"[UNK]": 0, "a": 1, "\u0301": 2, "\u0316": 3, "á": 4}, [], unk_token="[UNK]"))
+    pipeline.normalizer = form
+    for end in ("", "\u0316", "b\u0316"):
+        text = "a" + 900 * "\u0301" + end
+        first = around(pipeline).first_ids(text, 3)
+        assert (first is None) == bool(end)
+        assert first is None or first[0].tolist() == pipeline.encode(text).ids[:3]
+
+
+def test_bytes_of_a_character_that_is_broken_off():
+    """A token may end within a character, and begin in the one before."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    first, second = "Ã©"  # as the pre-tokenizer writes the two bytes of é
+    vocabulary = {token: i for i, token in enumerate([*alphabet, second + first, first + second])}
+    pipeline = Tokenizer(models.BPE(vocabulary, [(second, first), (first, second)]))
+    pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    text = "é" * 900
+    found = around(pipeline).first_ids(text, 20)
+    assert found is not None
+    assert (
+        found[0].tolist() == pipeline.encode(text).ids[:20] == [vocabulary[first], *[vocabulary[second + first]] * 19]
+    )
+
+
+def test_tokens_that_are_added_are_not_looked_into():
+    pipeline = Tokenizer(models.BPE({"[UNK]": 0, "a": 1, "b": 2}, [], unk_token="[UNK]"))
+    assert around(pipeline).first_ids("ab" * 500, 9) is not None
+    pipeline.add_tokens(["ba"])
+    assert around(pipeline).first_ids("ab" * 500, 9) is None
