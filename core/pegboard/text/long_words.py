@@ -37,8 +37,11 @@ _WINDOW = 50_000
 
 _LEFT_TO_RIGHT: dict[str, dict[str, Any]] = {
     "BPE": {
-        **{"dropout": None, "continuing_subword_prefix": None, "end_of_word_suffix": None},
-        **{"byte_fallback": False, "ignore_merges": False},
+        "dropout": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "byte_fallback": False,
+        "ignore_merges": False,
     },
     "Unigram": {"byte_fallback": False},
 }
