@@ -12,6 +12,7 @@ from pegboard.text.encoding import UnitEncoder
 from pegboard.text.library_units import borders_within_words
 from pegboard.text.ragged import ends_kept, from_lists
 from pegboard.text.segments import Cutter
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 SCRIPTS = {
     "english": "The quick brown fox, it's said, jumps over the lazy dog. ",
@@ -252,6 +253,18 @@ def test_letters_that_no_token_joins(name, monkeypatch):
     text = "".join(random.Random(3).choices("abcdefghijklmnopqrstuvwxyz", k=1_000_000))
     assert tokenizer.encode_batch([text])[0].as_py() == tokenizer.backend.encode(text).ids
     assert sum(map(len, seen)) < 80_000
+
+
+def test_letters_that_a_token_joins_as_unknown_ones():
+    vocabulary = {"[UNK]": 0, "a": 1, "c": 2, "[UNK]a": 3}
+    model = models.BPE(vocabulary, [("[UNK]", "a")], unk_token="[UNK]", fuse_unk=True)
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    rules = AsciiWords(None, backend.pre_tokenizer, [], space_first=True)
+    assert backend.encode("cbbbba").ids == [2, 3]
+    assert borders_within_words(backend, rules, head=True) == ""
+    backend.model = models.BPE({"[UNK]": 0, "a": 1, "c": 2}, [], unk_token="[UNK]", fuse_unk=True)
+    assert borders_within_words(backend, rules, head=True)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pegboard.text.library_units import long_words
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 UNKNOWN = 0
 RUNS = st.lists(
@@ -133,6 +133,88 @@ def test_bytes_of_a_character_that_is_broken_off():
     assert (
         found[0].tolist() == pipeline.encode(text).ids[:20] == [vocabulary[first], *[vocabulary[second + first]] * 19]
     )
+
+
+def characters(text, form=None):
+    """Each character of a text is a token."""
+    pipeline = Tokenizer(models.BPE({token: i for i, token in enumerate(["[UNK]", *sorted(set(text))])}, []))
+    if form is not None:
+        pipeline.normalizer = form
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("a" + "\u0f73" * 2000 + "\u0301", normalizers.NFC()),  # of no class itself, but of two such
+        ("a" + "\u0f73" * 2000 + "\u0334", normalizers.NFD()),
+        ("a" + "\uff9e" * 2000 + "\u0334", normalizers.NFKC()),
+        ("a" + "\u0301" * 580 + "\u0316" * 2000, normalizers.NFC()),  # those that go in front are all behind the slice
+        ("a" + "\U0001d16d\u200b" * 2000 + "\U0001d165", normalizers.BertNormalizer()),  # nothing is left between them
+    ],
+)
+def test_marks_that_go_in_front(text, form):
+    normal = form.normalize_str(text)
+    pipeline = characters(normal + "áé", form)
+    first = around(pipeline).first_ids(text, 580)
+    assert first is None or first[0].tolist() == pipeline.encode(text).ids[:580]
+    assert normal[:600] != form.normalize_str(text[:1000])[:600]
+
+
+@pytest.mark.parametrize("form", [normalizers.Lowercase(), normalizers.BertNormalizer(), normalizers.NFKC()])
+def test_added_tokens_are_found_as_the_library_finds_them(form):
+    pipeline = characters("abc", form)
+    pipeline.add_tokens(["ABC", "ａbc"])
+    text = "abcab" * 500
+    first = around(pipeline).first_ids(text, 9)
+    assert first is None or first[0].tolist() == pipeline.encode(text).ids[:9]
+
+
+def test_an_added_token_that_becomes_long():
+    pipeline = characters("20()éx", normalizers.NFKC())
+    pipeline.add_tokens([AddedToken("⒇" * 60 + "x", normalized=False)])
+    text = "é" * 740 + "⒇" * 60 + "x" + "é" * 2000
+    first = around(pipeline).first_ids(text, 760)
+    assert first is None or first[0].tolist() == pipeline.encode(text).ids[:760]
+
+
+def test_an_added_token_that_the_model_makes_too():
+    scores = [("[UNK]", 0.0), ("Ċ", -2.0), ("ĊĊĊ", -2.5), ("a", -3.0), ("b", -3.0), ("c", -3.0)]
+    pipeline = Tokenizer(models.Unigram(scores, unk_id=UNKNOWN, byte_fallback=False))
+    pipeline.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pipeline.add_tokens(["ĊĊĊ"])
+    for size in (2000, 2001, 2002):
+        text = "abc" + size * "\n"
+        first = around(pipeline).first_ids(text, 4)
+        assert first is None or first[0].tolist() == pipeline.encode(text).ids[:4]
+
+
+def test_unknown_characters_within_a_token():
+    """Merged with what follows, [UNK] for any number of them would be of any length."""
+    model = models.BPE({"[UNK]": 0, "a": 1, "[UNK]a": 2}, [("[UNK]", "a")], unk_token="[UNK]", fuse_unk=True)
+    text = "aa" + "b" * 2000 + "a"
+    assert Tokenizer(model).encode(text).ids == [1, 1, 2]
+    assert around(Tokenizer(model)).first_ids(text, 3) is None
+
+
+def test_unknown_stretches_that_are_left_as_they_are():
+    """Where it takes many characters for one [UNK], where a token is longer, and where scores are no logarithms."""
+    pieces = Tokenizer(models.WordLevel({"[UNK]": 0, "x": 1}, unk_token="[UNK]"))
+    pieces.pre_tokenizer = pre_tokenizers.FixedLength(length=50)
+    long = Tokenizer(models.WordLevel({"[UNK]": 0, "x": 1}, unk_token="[UNK]"))
+    long.add_tokens(["b" * 60])
+    odd = Tokenizer(models.Unigram([("[UNK]", 25.0), ("x", 20.3), ("bb", 20.6 - 1e-9)], unk_id=0, byte_fallback=False))
+    for pipeline, promised in ((pieces, False), (long, True), (odd, True)):
+        longer = long_words(pipeline, UNKNOWN, left_to_right=promised, letters="")
+        assert longer.without_repeats(b"b" * 3000, 5) == b"b" * 3000
+
+
+def test_words_that_are_a_little_too_short_to_be_cut():
+    """The time grows with the text, not with its square."""
+    pipeline = Tokenizer(models.WordLevel({"[UNK]": 0, "x" * 10_000: 1}, unk_token="[UNK]"))
+    text = ("a" * 39_999 + "-") * 5 + "a" * 50_000
+    cut = long_words(pipeline, UNKNOWN, left_to_right=True, letters="[a-z]").without_ends(text.encode())
+    assert cut.decode() == ("a" * 39_999 + "-") * 5 + "a" * 40_001
 
 
 def test_tokens_that_are_added_are_not_looked_into():

@@ -125,15 +125,15 @@ class UnitEncoder(Loops):
 
     def _beginning(self, memory: _Memory, text: bytes, count: int) -> tuple[Ids, int]:
         """At least the first `count` ids of a text, or all it has, and where in the text they end."""
-        size = _LONG_BYTES
+        size, tried = _LONG_BYTES, False
         while count:
             up_to = border_from(text, size, self._cutter.where, self._border)
             part = text[:up_to]
             if self._long_words and up_to > size + 4 * _LONG_BYTES:
-                found = self._long_words.first_ids(text.decode(), count)
+                found = None if tried else self._long_words.first_ids(text.decode(), count)
                 if found is not None:
                     return found[0], 4 * found[1]
-                part = self._long_words.without_repeats(part, count)
+                part, tried = self._long_words.without_repeats(part, count), True
             ids = self._ids_of_part(memory, part)
             if up_to == len(text) or len(ids) >= count:
                 return ids, up_to

@@ -151,6 +151,9 @@ def borders_within_words(backend: tokenizers.Tokenizer, rules: AsciiWords | None
         return ""
     if not plain_bpe and not (head and isinstance(model, models.Unigram)):
         return ""
+    unknown = getattr(model, "unk_token", None)
+    if unknown and any(unknown in token and token != unknown for token in _vocabulary(model)):
+        return ""  # what is unknown may be a part of a token
     joined = _pairs([*_vocabulary(model), *(token.content for token in added)])
     normal = {letter: chr(rules.normalized[ord(letter)]) for letter in _LETTERS}
     no_letters = (rules.GAP, rules.ALONE, rules.NOT_PLAIN)

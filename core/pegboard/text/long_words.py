@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -23,9 +24,15 @@ __all__ = ["LongWords"]
 _MARGIN = 128
 """Characters at the end of a slice that depend on what comes after it."""
 
+_MOST_OF_ONE = 18
+"""characters that one becomes when it is normalized"""
+
 _SLICES = (2**13, 2**15, 2**17)
 _MOST_CHARACTERS = 2**20
 """of all attempts at one word together"""
+
+_MOST_COMPARED = 2**26
+"""characters, if each of a model's long tokens is looked for in a part of a word"""
 
 _SHORT_TOKEN = 16
 _PERIODS = range(1, 13)
@@ -86,8 +93,8 @@ class LongWords:
         self._encode_words = encode_words
         self._unknown = unknown
         self._left_to_right = left_to_right and not any(token.lstrip or token.single_word for token in added)
-        self._added = [token.content for token in added]
-        self._margin = max(_MARGIN, 2 * max(map(len, self._added), default=0))
+        self._longest_added = max((len(token.content) for token in added), default=0)
+        self._margin = max(_MARGIN, _MOST_OF_ONE * self._longest_added)
         self._letters = letters
 
     def first_ids(self, text: str, count: int) -> tuple[Ids, int] | None:
@@ -97,11 +104,10 @@ class LongWords:
         """
         in_order = False
         for size in _SLICES if self._left_to_right else ():
-            border = size - _MARGIN // 4
             if size >= len(text):
                 return None
-            if all(map(_place_in_order, text[border:size])):  # marks, which those that follow may be put before
-                in_order = in_order or len(set(map(_place_in_order, set(text[border:]))) - {0}) <= 1
+            if not any(map(self._keeps_marks_apart, text[size - _MARGIN // 4 : size])):
+                in_order = in_order or _are_in_order(text)
                 if not in_order:
                     return None
             words = self._words_of(text[:size])
@@ -126,6 +132,8 @@ class LongWords:
         What is unknown is one [UNK] at most, or one for each word, however often it is repeated. A Unigram model adds
         up numbers, which are rounded otherwise after what was left out; so there nothing but the end is.
         """
+        if not self._counts_unknown_words:
+            return text
         size = _SAME_PHASE * -(-(12 * count + _WINDOW) // _SAME_PHASE)
         windows = [text[start : start + size] for start in range(0, len(text), size)]
         if len(windows) < 4:
@@ -145,9 +153,8 @@ class LongWords:
 
     def _words_of(self, beginning: str) -> _Words | None:
         """The words of a text's beginning; the last one may go on. `None` if an added token is in it."""
-        normalizer, splitter = self._backend.normalizer, self._backend.pre_tokenizer
-        normal = str(normalizer.normalize_str(beginning)) if normalizer is not None else beginning
-        if any(content in beginning or content in normal for content in self._added):
+        splitter, normal = self._backend.pre_tokenizer, self._normalized(beginning)
+        if self._longest_added and any(self._added.encode(beginning).ids):
             return None
         words = splitter.pre_tokenize_str(normal) if splitter is not None else [(normal, (0, len(normal)))]
         known = len(normal) - self._margin
@@ -168,7 +175,7 @@ class LongWords:
             return None
         for size in (4 * count + 64, len(beginning)):
             part = beginning[:size]
-            longest = next((len(token) for token in self._tokens if len(token) <= _SHORT_TOKEN or token in part), 1)
+            longest = self._longest_token_in(part)
             border = len(part) - len(self._tokens[0])  # no token that lies across ends behind the part
             if border <= len(self._tokens[0]) or longest * border > _MOST_CHARACTERS:
                 continue
@@ -179,9 +186,24 @@ class LongWords:
                 return rows[0]
         return None
 
+    def _longest_token_in(self, part: str) -> int:
+        """The length of the longest token that occurs in a part of a word, or more."""
+        long = bisect_left(self._tokens, -_SHORT_TOKEN, key=lambda token: -len(token))
+        if long * len(part) > _MOST_COMPARED:
+            return len(self._tokens[0])
+        return next((len(token) for token in self._tokens[:long] if token in part), _SHORT_TOKEN)
+
     def _is_unknown(self, window: bytes) -> bool:
         ids = self._backend.encode(window.decode(errors="ignore"), add_special_tokens=False).ids
         return set(ids[1:]) <= {self._unknown}  # the first may be a mark for the space that a text is given in front
+
+    def _keeps_marks_apart(self, character: str) -> bool:
+        """Whether no mark behind a character is put in front of it when accents are put in order."""
+        return any(_begins_anew(part) for part in self._normalized(character))
+
+    def _normalized(self, text: str) -> str:
+        normalizer = self._backend.normalizer
+        return str(normalizer.normalize_str(text)) if normalizer is not None else text
 
     def _ids(self, words: list[str]) -> Ids:
         return values_and_offsets(self._encode_words(words))[0] if words else np.zeros(0, np.int32)
@@ -194,15 +216,43 @@ class LongWords:
         return settings
 
     @cached_property
+    def _vocabulary(self) -> set[str]:
+        vocabulary = self._settings["vocab"]
+        return set(vocabulary if isinstance(vocabulary, dict) else (token for token, _ in vocabulary))
+
+    @cached_property
     def _tokens(self) -> Sequence[str]:
         """The tokens, the longest first, of a model whose ids are those of the beginning; else none."""
         settings = self._settings
         wanted = _LEFT_TO_RIGHT.get(settings["type"])
         if wanted is None or any(settings.get(key) not in (value, "") for key, value in wanted.items()):
             return []
-        vocabulary = settings["vocab"]
-        tokens = vocabulary if isinstance(vocabulary, dict) else (token for token, _ in vocabulary)
-        return sorted(set(tokens) - set(self._added), key=len, reverse=True)
+        if any(settings.get("unk_token") in merge for merge in settings.get("merges", ())):
+            return []  # [UNK] for several characters would be a part of a token, which then had any length
+        return sorted(self._vocabulary, key=len, reverse=True)
+
+    @cached_property
+    def _added(self) -> tokenizers.Tokenizer:
+        """Gives other ids than 0 for texts with added tokens only."""
+        import tokenizers
+        from tokenizers import models
+
+        added = list(self._backend.get_added_tokens_decoder().values())
+        other = "".join(token.content for token in added) + "x"
+        finder = tokenizers.Tokenizer(models.WordLevel({other: 0}, unk_token=other))
+        if self._backend.normalizer is not None:
+            finder.normalizer = self._backend.normalizer
+        finder.add_tokens(added)
+        return finder
+
+    @cached_property
+    def _counts_unknown_words(self) -> bool:
+        """Whether a stretch of unknown characters has one [UNK], or one for a few of them each."""
+        longest = max(self._longest_added, max(map(len, self._vocabulary), default=0))
+        kind, vocabulary = self._settings["type"], self._settings["vocab"]
+        # Scores are logarithms. Were they large, the best path could go through unknown characters where it need not.
+        sensible = kind != "Unigram" or min(score for _, score in vocabulary) <= 0
+        return self._left_to_right and 4 * longest <= _WINDOW and sensible
 
     @cached_property
     def _long_word(self) -> re.Pattern[str] | None:
@@ -212,13 +262,21 @@ class LongWords:
             return None
         most = self._settings.get("max_input_chars_per_word")
         longest = max(map(len, self._settings["vocab"]), default=0) if most is None else most
-        # More than enough, however it is normalized.
-        return re.compile(f"({self._letters}{{{4 * longest + 1}}}){self._letters}+")
+        # More than enough, however it is normalized; only from where it begins, or short ones took long.
+        return re.compile(f"(?<!{self._letters})({self._letters}{{{4 * longest + 1}}}){self._letters}+")
 
 
-def _place_in_order(character: str) -> int:
-    """The class by which Unicode orders marks, 0 for what is none; -1 if a later version of Unicode may have one."""
-    return -1 if unicodedata.category(character) == "Cn" else unicodedata.combining(character)
+def _are_in_order(text: str) -> bool:
+    """Whether all marks of a text are of one class, so that none is put in front of another."""
+    parts = {part for character in set(text) for part in unicodedata.normalize("NFKD", character)}
+    known = all(unicodedata.category(part) != "Cn" for part in parts)  # to the library, too
+    return known and len(set(map(unicodedata.combining, parts)) - {0}) <= 1
+
+
+def _begins_anew(character: str) -> bool:
+    """Whether a character is none that Unicode puts in order with those before it, in any of its forms."""
+    known = unicodedata.category(character) != "Cn"  # to the library, which may have a later version of Unicode
+    return known and unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) == 0
 
 
 def _repeats(window: bytes) -> bool:

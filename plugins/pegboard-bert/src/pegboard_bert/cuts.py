@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pegboard import PLAIN_LETTERS
@@ -87,7 +88,9 @@ def _border(step: Step, contents: set[str]) -> str:
 def _letters(splitters: list[Step], contents: set[str]) -> str:
     """What no word ends between: not after normalizing either, and no added token begins there."""
     within = all(step["type"] in ("BertPreTokenizer", "Whitespace", "WhitespaceSplit") for step in splitters)
-    return _OF_A_WORD if within and not any(re.match(_OF_A_WORD, content) for content in contents) else ""
+    # A mark may be what is left of a letter that is taken apart.
+    begin = any(re.match(_OF_A_WORD, content) or unicodedata.category(content[0])[0] == "M" for content in contents)
+    return _OF_A_WORD if within and not begin else ""
 
 
 def _goes_on(step: Step) -> bool:
