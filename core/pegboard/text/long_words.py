@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from bisect import bisect_left
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pegboard.text.ragged import Ids, values_and_offsets
+from pegboard.text.short_words import settings_of
 
 if TYPE_CHECKING:
     import tokenizers
@@ -210,10 +210,7 @@ class LongWords:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        import tokenizers
-
-        settings: dict[str, Any] = json.loads(tokenizers.Tokenizer(self._backend.model).to_str())["model"]
-        return settings
+        return settings_of(self._backend.model)
 
     @cached_property
     def _vocabulary(self) -> set[str]:

@@ -19,7 +19,7 @@ from pegboard.text.kernels import INSIDE
 from pegboard.text.ragged import concatenate, ragged
 from pegboard.text.segments import offsets_of
 
-__all__ = ["ShortWords"]
+__all__ = ["ShortWords", "settings_of"]
 
 _SHORT = 15
 """Bytes of a token that two 64-bit numbers hold, together with their number."""
@@ -42,6 +42,14 @@ _KNOWN = {
     "BPE": {"unk_token", "continuing_subword_prefix", "fuse_unk", "merges"},
     "Unigram": {"unk_id"},
 }
+
+
+def settings_of(model: Any) -> dict[str, Any]:
+    """The settings of a model of the library and its vocabulary, as `tokenizer.json` has them."""
+    import tokenizers
+
+    settings: dict[str, Any] = json.loads(tokenizers.Tokenizer(model).to_str())["model"]
+    return settings
 
 
 class _Slots(NamedTuple):
@@ -104,10 +112,7 @@ class ShortWords:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        import tokenizers
-
-        settings: dict[str, Any] = json.loads(tokenizers.Tokenizer(self._model).to_str())["model"]
-        return settings
+        return settings_of(self._model)
 
     def _loop(self, kernels: Kernels) -> tuple[str, int, tuple[Any, ...]]:
         """The name of the model's loop, the most bytes of a word, and what it is given besides words and room."""
