@@ -55,6 +55,15 @@ def words(draw):
     return Tokenizer(draw(st.sampled_from([whole, models.WordLevel(vocabulary, unk_token="[UNK]")])))
 
 
+@st.composite
+def cases(draw, model):
+    """A pipeline, a text, and how many ids are wanted of it."""
+    pipeline, splitter = draw(model()), draw(st.sampled_from(SPLITTERS))
+    if splitter is not None:
+        pipeline.pre_tokenizer = splitter
+    return pipeline, draw(RUNS), draw(st.sampled_from([1, 5, 30]))
+
+
 SPLITTERS = [None, pre_tokenizers.Split(Regex(r"[ab]+|\w|#+|\?"), "isolated"), pre_tokenizers.Whitespace()]
 
 
@@ -67,11 +76,10 @@ def test_first_ids(model):
     found = 0
 
     @settings(max_examples=400, deadline=None)
-    @given(pipeline=model(), splitter=st.sampled_from(SPLITTERS), text=RUNS, count=st.sampled_from([1, 5, 30]))
-    def check(pipeline, splitter, text, count):
+    @given(cases(model))
+    def check(case):
         nonlocal found
-        if splitter is not None:
-            pipeline.pre_tokenizer = splitter
+        pipeline, text, count = case
         first = around(pipeline).first_ids(text, count)
         if first is None:
             return
@@ -89,11 +97,10 @@ def test_without_repeats(model):
     shorter = 0
 
     @settings(max_examples=400, deadline=None)
-    @given(pipeline=model(), splitter=st.sampled_from(SPLITTERS), text=RUNS, count=st.sampled_from([1, 5, 30]))
-    def check(pipeline, splitter, text, count):
+    @given(cases(model))
+    def check(case):
         nonlocal shorter
-        if splitter is not None:
-            pipeline.pre_tokenizer = splitter
+        pipeline, text, count = case
         less = around(pipeline).without_repeats(text.encode(), count).decode()
         shorter += len(less) < len(text)
         assert pipeline.encode(less).ids[:count] == pipeline.encode(text).ids[:count]

@@ -15,7 +15,7 @@ from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.characters import CharacterEncoder
 from pegboard.text.compiled import Kernels
 from pegboard.text.encoding import UnitEncoder
-from pegboard.text.long_words import LongWords
+from pegboard.text.long_words import LongWords, joins_unknown
 from pegboard.text.ragged import Ids, ragged
 from pegboard.text.segments import Cut, Cutter
 from pegboard.text.short_words import ShortWords
@@ -143,6 +143,7 @@ def borders_within_words(backend: tokenizers.Tokenizer, rules: AsciiWords | None
         head: whether of a text only the beginning is needed. A Unigram model's scores are added up from the left, so
             that behind such a place they may be rounded otherwise than in the whole text.
     """
+    import tokenizers
     from tokenizers import models
 
     model, added = backend.model, backend.get_added_tokens_decoder().values()
@@ -151,10 +152,10 @@ def borders_within_words(backend: tokenizers.Tokenizer, rules: AsciiWords | None
         return ""
     if not plain_bpe and not (head and isinstance(model, models.Unigram)):
         return ""
-    unknown = getattr(model, "unk_token", None)
-    if unknown and any(unknown in token and token != unknown for token in _vocabulary(model)):
-        return ""  # what is unknown may be a part of a token
-    joined = _pairs([*_vocabulary(model), *(token.content for token in added)])
+    vocabulary = tokenizers.Tokenizer(model).get_vocab()
+    if joins_unknown(vocabulary, getattr(model, "unk_token", None)):
+        return ""
+    joined = _pairs([*vocabulary, *(token.content for token in added)])
     normal = {letter: chr(rules.normalized[ord(letter)]) for letter in _LETTERS}
     no_letters = (rules.GAP, rules.ALONE, rules.NOT_PLAIN)
     within = {letter for letter in _LETTERS if rules.kinds[ord(letter)] not in no_letters}
@@ -173,12 +174,6 @@ def _pairs(tokens: Iterable[str]) -> set[str]:
     codes = np.frombuffer("\0".join(tokens).encode("utf-32-le"), np.uint32).astype(np.uint64)
     pairs = np.unique(codes[:-1] << np.uint64(32) | codes[1:])
     return {chr(pair >> 32) + chr(pair & 0xFFFFFFFF) for pair in pairs.tolist()}
-
-
-def _vocabulary(model: Any) -> dict[str, int]:
-    import tokenizers
-
-    return tokenizers.Tokenizer(model).get_vocab()
 
 
 def _ids_of_tokens(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +19,7 @@ from pegboard.text.short_words import settings_of
 if TYPE_CHECKING:
     import tokenizers
 
-__all__ = ["LongWords"]
+__all__ = ["LongWords", "joins_unknown"]
 
 _MARGIN = 128
 """Characters at the end of a slice that depend on what comes after it."""
@@ -144,9 +144,9 @@ class LongWords:
             first = max(others, default=-1) + 2 if last.startswith(windows[-1]) else len(windows)
         kept = windows[:first]
         for place, window in enumerate(windows[first:], first):
-            inside = [window] * 3 == windows[place - 1 : place + 2] and _repeats(window)
+            inside = [window] * 3 == windows[place - 1 : place + 2]
             if inside and window not in unknown:
-                unknown[window] = self._is_unknown(window)
+                unknown[window] = _repeats(window) and self._is_unknown(window)
             if not (inside and unknown[window]):
                 kept.append(window)
         return b"".join(kept)
@@ -224,8 +224,8 @@ class LongWords:
         wanted = _LEFT_TO_RIGHT.get(settings["type"])
         if wanted is None or any(settings.get(key) not in (value, "") for key, value in wanted.items()):
             return []
-        if any(settings.get("unk_token") in merge for merge in settings.get("merges", ())):
-            return []  # [UNK] for several characters would be a part of a token, which then had any length
+        if joins_unknown(self._vocabulary, settings.get("unk_token")):
+            return []
         return sorted(self._vocabulary, key=len, reverse=True)
 
     @cached_property
@@ -261,6 +261,13 @@ class LongWords:
         longest = max(map(len, self._settings["vocab"]), default=0) if most is None else most
         # More than enough, however it is normalized; only from where it begins, or short ones took long.
         return re.compile(f"(?<!{self._letters})({self._letters}{{{4 * longest + 1}}}){self._letters}+")
+
+
+def joins_unknown(tokens: Iterable[str], unknown: str | None) -> bool:
+    """Whether [UNK], which stands for any number of characters, may be a part of a token."""
+    if not unknown:
+        return False
+    return any(unknown in token and token != unknown for token in tokens)
 
 
 def _are_in_order(text: str) -> bool:

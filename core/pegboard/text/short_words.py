@@ -128,7 +128,9 @@ class ShortWords:
         more_keys, more_ids = self._keys(inside)
         more_keys[:, 1] |= INSIDE
         slots = _filled(np.concatenate([keys, more_keys]), kernels)
-        most = min(self._most(vocabulary), self._settings["max_input_chars_per_word"])
+        # No more than a token that may be a part of the word and is too long for a key.
+        most = _MOST if self._longest(vocabulary) <= _SHORT else _SHORT
+        most = min(most, self._settings["max_input_chars_per_word"])
         return "word_pieces", most, (_SHORT, *slots, np.concatenate([ids, more_ids]))
 
     def _merged_pairs(self, kernels: Kernels) -> tuple[str, int, tuple[Any, ...]]:
@@ -146,13 +148,13 @@ class ShortWords:
         vocabulary = {token: i for i, (token, _) in enumerate(self._settings["vocab"])}
         keys, ids = self._keys(vocabulary.items())
         scores = np.array([score for _, score in self._settings["vocab"]], np.float64)[ids]
-        longest = max(map(len, self._plain(vocabulary)), default=0)
+        longest = self._longest(vocabulary)
         most = _MOST_OF_A_PATH if longest <= _SHORT else _SHORT
         return "best_paths", most, (min(longest, _SHORT), *_filled(keys, kernels), ids, scores)
 
-    def _most(self, tokens: Iterable[str]) -> int:
-        """How many bytes a word may have: no more than a token that may be a part of it and is too long for a key."""
-        return _MOST if max(map(len, self._plain(tokens)), default=0) <= _SHORT else _SHORT
+    def _longest(self, tokens: Iterable[str]) -> int:
+        """The bytes of the longest token that may be a part of a word."""
+        return max(map(len, self._plain(tokens)), default=0)
 
     def _keys(self, tokens: Iterable[tuple[str, int]]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
         """The keys uint64 [tokens, 2] of the tokens that may be parts of short words, and their ids."""
