@@ -12,8 +12,11 @@ import pytest
 import tokenizers as tokenizers_library
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pegboard.text import choosing, compiled, compiled_units, distinct
+from pegboard import compiled
+from pegboard.text import choosing, compiled_units, distinct
+from pegboard.text import kernels as loops
 from pegboard.text.choosing import Loops
+from pegboard.text.compiled import Kernels
 from pegboard.text.encoding import UnitEncoder
 from pegboard.text.ragged import concatenate, from_lists
 from pegboard.text.segments import Cutter, as_arrow
@@ -57,8 +60,8 @@ texts = st.lists(
 
 
 @pytest.fixture(scope="module")
-def kernels(_kernels):
-    return _kernels
+def kernels(compiled_loops):
+    return compiled_loops(Kernels)
 
 
 class Dashes(pegboard.PieceTokenizer):
@@ -150,13 +153,13 @@ def test_ids_are_the_same_in_small_tables(kernels, blocks, where, max_length, ch
 def clumsy_kernels():
     """Loops that find every unit in the same slot, where all long ones have the same hash."""
     pytest.importorskip("numba")
-    source = Path(compiled.__file__).with_name("kernels.py").read_text()
+    source = Path(loops.__file__).read_text()
     for name in ("_M1, _M2", "_FNV_PRIME"):
         assert f"{name} = " in source or f", {name} = " in source
     source += "\n_M1 = _M2 = _FNV_PRIME = np.uint64(0)\n"
     module = types.ModuleType("clumsy_kernels")
     exec(compile(source, "clumsy_kernels.py", "exec"), module.__dict__)
-    return compiled.Kernels(compiled.compile_loops(module, compiled.SIGNATURES))
+    return Kernels(compiled.compile_loops(module, Kernels.signatures))
 
 
 @settings(max_examples=100)
@@ -319,19 +322,19 @@ class TestChoosing:
         return trained("word", max_length=9)
 
     def test_what_is_small_is_done_without(self, tokenizer, monkeypatch):
-        monkeypatch.setattr(choosing, "kernels", lambda: pytest.fail("it is small"))
+        monkeypatch.setattr(Kernels, "load", lambda: pytest.fail("it is small"))
         assert tokenizer.encode_batch(["to be"]).to_pylist()
 
     def test_wrong_ids_are_not_served(self, tokenizer, kernels, monkeypatch):
         """They are found in a sample of the texts, and said once."""
-        wrong = types.SimpleNamespace(**{name: getattr(kernels, name) for name in compiled.SIGNATURES})
+        wrong = types.SimpleNamespace(**{name: getattr(kernels, name) for name in Kernels.signatures})
 
         def fill(*arguments):
             kernels.fill(*arguments)
             arguments[-1][0] += 1
 
         wrong.fill = fill
-        monkeypatch.setattr(choosing, "kernels", lambda: wrong)
+        monkeypatch.setattr(Kernels, "load", lambda: wrong)
         rows = CORPUS * 9
         with pytest.warns(pegboard.PegboardWarning, match="not used") as warned:
             twice = [tokenizer.encode_batch(rows).to_pylist() for _ in range(2)]
@@ -341,16 +344,16 @@ class TestChoosing:
 
     def test_right_ones_are_used(self, tokenizer, kernels, monkeypatch):
         calls = []
-        counted = types.SimpleNamespace(**{name: getattr(kernels, name) for name in compiled.SIGNATURES})
+        counted = types.SimpleNamespace(**{name: getattr(kernels, name) for name in Kernels.signatures})
         counted.find = lambda *arguments: calls.append(1) or kernels.find(*arguments)
-        monkeypatch.setattr(choosing, "kernels", lambda: counted)
+        monkeypatch.setattr(Kernels, "load", lambda: counted)
         rows = CORPUS * 9
         assert tokenizer.threads_suffice
         assert tokenizer.encode_batch(rows).to_pylist() == [tokenizer.backend.encode(row).ids for row in rows]
         assert len(calls) >= 2
 
     def test_a_tokenizer_that_sees_whole_texts_has_none(self, monkeypatch):
-        monkeypatch.setattr(choosing, "kernels", lambda: pytest.fail("there are none"))
+        monkeypatch.setattr(Kernels, "load", lambda: pytest.fail("there are none"))
         assert not Loops(iter, can_be_compiled=False).compiled
 
 
@@ -358,19 +361,18 @@ class TestKeeping:
     @pytest.fixture(autouse=True)
     def _anew(self, monkeypatch, tmp_path):
         monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
-        monkeypatch.setattr(compiled, "_loaded", None)
-        monkeypatch.setattr(compiled, "_problem", None)
+        monkeypatch.setattr(compiled, "_loaded", {})
 
     def test_without_numba_there_are_none(self, monkeypatch):
         monkeypatch.setattr(compiled, "find_spec", lambda name: None)
-        assert compiled.kernels() is None
-        assert "pegboard[fast]" in compiled.why_not()
+        assert Kernels.load() is None
+        assert "pegboard[fast]" in Kernels.why_not()
 
     def test_what_fails_to_compile_is_done_without(self, monkeypatch):
         pytest.importorskip("numba")
         monkeypatch.setattr(compiled, "compile_loops", lambda *_: 1 / 0)
-        assert compiled.kernels() is None
-        assert "ZeroDivisionError" in compiled.why_not()
+        assert Kernels.load() is None
+        assert "ZeroDivisionError" in Kernels.why_not()
 
     def test_nothing_is_compiled_where_it_can_not_be_kept(self, monkeypatch):
         pytest.importorskip("numba")
@@ -378,7 +380,7 @@ class TestKeeping:
 
         end = without_cache()
         try:
-            assert compiled.kernels() is None
+            assert Kernels.load() is None
         finally:
             end()
 
@@ -394,13 +396,12 @@ class TestKeeping:
     def test_a_damaged_file_is_compiled_again(self, kernels, monkeypatch, tmp_path, capsys):
         code = []
         monkeypatch.setattr(compiled, "compile_loops", lambda *_: code[0])
-        monkeypatch.setattr(compiled, "Kernels", bytes)
         code[:] = [b"one"]
-        assert compiled._load() == b"one"
+        assert compiled._code_of(Kernels) == b"one"
         [file] = tmp_path.glob("code/*/kernels.o")
         file.write_bytes(b"two")
         code[:] = [b"new"]
-        assert compiled._load() == b"new"
+        assert compiled._code_of(Kernels) == b"new"
         assert "damaged" in capsys.readouterr().err
 
 
@@ -421,7 +422,7 @@ def test_numba_is_imported_to_compile_only(kernels, tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     environment = {**os.environ, "PEGBOARD_CACHE": str(shared / "compiled-loops")}
-    for code in ("from pegboard.text.compiled import kernels; kernels()", script):
+    for code in ("from pegboard.text.compiled import Kernels; Kernels.load()", script):
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     small, suffice, large = done.stdout.splitlines()
     assert (small, suffice[:5], large) == ("False", "True ", "True False")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pegboard.batching import bucketed_batches, sorted_batches
     from pegboard.cache import Cache
     from pegboard.classifier import Classifier
+    from pegboard.compiled import CompiledLoops
     from pegboard.contracts.dataset import DatasetOptions, DatasetSource
     from pegboard.contracts.encoder import Encoder, EncoderOutput
     from pegboard.contracts.tokenizer import SPECIAL_TOKENS, Tokenizer, TokenizerOptions, VocabInfo
@@ -55,6 +56,7 @@ _HOMES = {
     "pegboard.batching": ("bucketed_batches", "sorted_batches"),
     "pegboard.cache": ("Cache",),
     "pegboard.classifier": ("Classifier",),
+    "pegboard.compiled": ("CompiledLoops",),
     "pegboard.contracts.dataset": ("DatasetOptions", "DatasetSource"),
     "pegboard.contracts.encoder": ("Encoder", "EncoderOutput"),
     "pegboard.contracts.tokenizer": ("SPECIAL_TOKENS", "Tokenizer", "TokenizerOptions", "VocabInfo"),
@@ -98,6 +100,7 @@ __all__ = [
     "ArtifactError",
     "Cache",
     "Classifier",
+    "CompiledLoops",
     "ComponentError",
     "ComponentSpec",
     "DataError",

@@ -197,7 +197,7 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     from pegboard.pipeline.tokens import encode_to_files
     from pegboard.plugins.registry import Registry
     from pegboard.recipe import Choice
-    from pegboard.text.compiled import kernels
+    from pegboard.text.compiled import Kernels
     from pegboard.text.stored import open_ids
 
     registry = Registry([str(folder / "ten_lines.py")] if name == "python" else [])
@@ -211,7 +211,7 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     dataset = dataset_of(file, registry)
     own_cache = os.environ["PEGBOARD_CACHE"]
     os.environ["PEGBOARD_CACHE"] = str(folder / "compiled")  # code that is compiled once is no part of a run
-    kernels()
+    Kernels.load()
     os.environ["PEGBOARD_CACHE"] = own_cache
     start = time.perf_counter()
     data = load_data(dataset, registry, cut=False, labelled=False)

@@ -115,9 +115,9 @@ def _cache() -> str:
 
 
 def _loops() -> str:
-    from pegboard.text.compiled import why_not
+    from pegboard.text.compiled import Kernels
 
-    problem = why_not()
+    problem = Kernels.why_not()
     return f"NumPy's: {problem}" if problem else "compiled"
 
 

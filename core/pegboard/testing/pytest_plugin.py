@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
+    from pegboard.compiled import CompiledLoops
     from pegboard.plugins.loading import Plugin
     from pegboard.plugins.registry import Registry
-    from pegboard.text.compiled import Kernels
 
 __all__ = [
     "CommandResult",
     "TemporaryPlugin",
     "both_loops",
+    "compiled_loops",
     "pegboard_cli",
     "pegboard_registry",
     "temporary_plugin",
@@ -161,18 +162,23 @@ def pegboard_cli(monkeypatch: pytest.MonkeyPatch, _no_settings: None) -> Callabl
 
 
 @pytest.fixture(scope="session")
-def _kernels(tmp_path_factory: pytest.TempPathFactory) -> Kernels:
-    """The compiled loops of tokenizers, compiled once for all processes that test."""
-    from pegboard.text import compiled
+def compiled_loops(tmp_path_factory: pytest.TempPathFactory) -> Callable[[type[CompiledLoops]], CompiledLoops]:
+    """A function that gives compiled loops by their class, compiled once for all processes that test.
 
+    Where Numba is missing the test is skipped.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PEGBOARD_CACHE", str(shared / "compiled-loops"))
-        found = compiled.kernels()
-    if found is None:
-        pytest.skip(str(compiled.why_not()))
-    return found
+
+    def loaded(kind: type[CompiledLoops]) -> CompiledLoops:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PEGBOARD_CACHE", str(shared / "compiled-loops"))
+            found = kind.load()
+        if found is None:
+            pytest.skip(str(kind.why_not()))
+        return found
+
+    return loaded
 
 
 @pytest.fixture(scope="module", params=["numpy", "compiled"])
@@ -182,8 +188,9 @@ def both_loops(request: pytest.FixtureRequest) -> Iterator[None]:
     Otherwise compiled loops encode large data only. Where Numba is missing the second test is skipped.
     """
     from pegboard.text import choosing
+    from pegboard.text.compiled import Kernels
 
-    found = request.getfixturevalue("_kernels") if request.param == "compiled" else None
+    found = request.getfixturevalue("compiled_loops")(Kernels) if request.param == "compiled" else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choosing, "_FROM_BYTES", 0)
         patch.setattr(choosing.Loops, "_right_ones", lambda *_: found)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pegboard.errors import PegboardWarning
-from pegboard.text.compiled import Kernels, kernels
+from pegboard.text.compiled import Kernels
 from pegboard.text.ragged import concatenate
 from pegboard.text.segments import blocks, offsets_of
 
@@ -65,10 +65,10 @@ class Loops:
     @property
     def compiled(self) -> bool:
         """Whether compiled loops encode what is large."""
-        return self._trusted and kernels() is not None
+        return self._trusted and Kernels.load() is not None
 
     def _right_ones(self, first: list[pa.LargeStringArray]) -> Kernels | None:
-        compiled = kernels()
+        compiled = Kernels.load()
         if compiled is None:
             return None
         samples = [_beginning(block) for block in first]

@@ -6,19 +6,23 @@ import io
 import json
 import threading
 import tracemalloc
+import types
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from pegboard import DataError
-from pegboard_data import blocks, objects, reading
+from pegboard import DataError, PegboardWarning
+from pegboard_data import blocks, fields, objects, reading, spans
+from pegboard_data.cells import Layout
+from pegboard_data.compiled_fields import CompiledFields, FieldLoops
 from pegboard_data.csv_file import CsvFormat
 from pegboard_data.escapes import unescaped
 from pegboard_data.fields import FieldReader
 from pegboard_data.jsonl_file import JsonlFormat
 from pegboard_data.layout import Source
+from pegboard_data.numpy_fields import NumpyFields
 from pegboard_data.options import FilesOptions
 from pegboard_data.reading import batches
 from pegboard_data.txt_file import TxtFormat
@@ -167,6 +171,7 @@ def txt_files(draw):
     return joined(draw, lines_with_faults(draw, row, odd))
 
 
+@pytest.mark.usefixtures("_either_fields")
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("quotes", [True, False])
 def test_csv(tmp_path, monkeypatch, labelled, quotes):
@@ -196,6 +201,7 @@ def test_jsonl(tmp_path, monkeypatch, labelled):
     check()
 
 
+@pytest.mark.usefixtures("_either_fields")
 @pytest.mark.parametrize("labelled", [True, False])
 def test_txt(tmp_path, monkeypatch, labelled):
     @many
@@ -225,6 +231,7 @@ CHARACTERS = {
 }
 
 
+@pytest.mark.usefixtures("_either_fields")
 @pytest.mark.parametrize(("kind", "line"), LINES)
 def test_a_character_more_or_less_anywhere(tmp_path, monkeypatch, kind, line):
     """All files of three lines whose second is like the others but for a character."""
@@ -268,6 +275,7 @@ CONTENTS = {
 }
 
 
+@pytest.mark.usefixtures("_either_fields")
 @pytest.mark.parametrize("kind", CONTENTS)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be", "utf-7"])
 def test_blocks_may_end_anywhere(tmp_path, monkeypatch, kind, encoding):
@@ -278,6 +286,7 @@ def test_blocks_may_end_anywhere(tmp_path, monkeypatch, kind, encoding):
     assert len(rows) == {"csv": 6, "jsonl": 3, "txt": 3}[kind]
 
 
+@pytest.mark.usefixtures("_either_fields")
 def test_what_is_regular_is_read_fast(tmp_path, monkeypatch):
     """Else the comparisons above would compare the strict reader with itself."""
     for form in FORMATS.values():
@@ -297,6 +306,7 @@ def test_what_is_regular_is_read_fast(tmp_path, monkeypatch):
         assert len(rows_of(file, 4096, FilesOptions(path="x"))) in (2, 3)
 
 
+@pytest.mark.usefixtures("_either_fields")
 @pytest.mark.parametrize("first", ["ok", 'six 3" nails', '"a\rb"'])
 def test_every_row_knows_its_line(tmp_path, monkeypatch, first):
     monkeypatch.setattr(reading, "_STRICT_BYTES", 16)
@@ -348,19 +358,88 @@ def _ends_escaped(text):
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
-@settings(many, max_examples=300)
-@given(st.text(st.sampled_from('ab,"\n;'), max_size=60), st.integers(1, 3))
-def test_fields_are_those_of_the_csv_module(content, columns):
-    """Of all texts of these characters: what is taken is exactly what the csv module reads there."""
-    found = FieldReader(",", columns, 0, columns - 1, quotes=True, empty_texts=True).read(
-        content.encode(), is_last=True
-    )
+PIECES = ['"', '""', ",", "\n", "\r\n", "\r", "\0", "a", "b" * 7, "é", "x" * 17, "label,", ' "', '"quoted"']
+FIELDS_AND_ENDS = st.one_of(
+    st.text(st.sampled_from('ab,"\n;'), max_size=60), st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
+)
+
+
+@pytest.mark.usefixtures("_either_fields")
+@settings(many, max_examples=400)
+@given(FIELDS_AND_ENDS, st.integers(1, 3), st.booleans())
+def test_fields_are_those_of_the_csv_module(content, columns, quotes):
+    """Of all texts of these pieces: what is taken is exactly what the csv module reads there."""
+    reader = FieldReader(Layout(ord(","), columns, 0, columns - 1, quotes), empty_texts=True)
+    found = reader.read(content.encode(), is_last=True)
     if found is None:
         return
-    expected = [row for row in csv.reader(io.StringIO(content[: found.size], newline=""), strict=True) if row]
+    read = content.encode()[: found.size].decode()
+    quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    expected = [row for row in csv.reader(io.StringIO(read, newline=""), strict=True, quoting=quoting) if row]
+    assert {len(row) for row in expected} <= {columns}
     assert [row[0] for row in expected] == found.texts.to_pylist()
     assert [row[columns - 1] for row in expected] == found.labels.to_pylist()
-    assert found.lines == content[: found.size].count("\n") + (not content[: found.size].endswith("\n"))
+    assert found.lines == read.count("\n") + (not read.endswith("\n"))
+
+
+@settings(many, max_examples=400)
+@given(FIELDS_AND_ENDS, st.integers(1, 4), st.integers(0, 3), st.sampled_from([0, 1, 2, 3, None]), st.booleans())
+def test_compiled_loops_read_what_numpy_reads(compiled_loops, content, columns, text, label, quotes):
+    """They go on to the very row that is out of order, NumPy need not."""
+    assume(text < columns and (label is None or label < columns) and text != label)
+    layout, data = Layout(ord(","), columns, text, label, quotes), content.encode()
+    limit = spans.odd_character(data)
+    expected = NumpyFields(layout).cells(data, limit)
+    found = CompiledFields(layout, compiled_loops(FieldLoops)).cells(data, limit)
+    if expected is not None:
+        assert fields._begins_with(found, expected)
+        assert found.end > expected.end or found.lines == expected.lines
+    if found is not None:
+        assert found.lines == data[: found.end].count(b"\n")
+        assert found.stopped or limit >= len(data) - 1
+
+
+class TestChoosingLoops:
+    """Compiled loops read what is large, if they read the same as NumPy."""
+
+    DATA = b'a,x\n"b ""c""",y\n'
+
+    @pytest.fixture
+    def reader(self, monkeypatch):
+        monkeypatch.setattr(fields, "_COMPILED_FROM", 10)
+        return FieldReader(Layout(ord(","), 2, 0, 1, quotes=True), empty_texts=False, file_bytes=10)
+
+    def twice(self, reader):
+        return [reader.read(self.DATA, is_last=True).texts.to_pylist() for _ in range(2)]
+
+    def test_right_ones_are_used(self, reader, compiled_loops, monkeypatch):
+        loops = compiled_loops(FieldLoops)
+        monkeypatch.setattr(FieldLoops, "load", lambda: loops)
+        assert self.twice(reader) == 2 * [["a", 'b "c"']]
+        assert isinstance(reader._fields, CompiledFields)
+
+    def test_wrong_ones_are_not(self, reader, compiled_loops, monkeypatch):
+        """That is said once."""
+        loops = compiled_loops(FieldLoops)
+
+        def fields_of(*arguments):
+            rows = loops.fields(*arguments)
+            arguments[8][0] += 1
+            return rows
+
+        wrong = types.SimpleNamespace(count=loops.count, fields=fields_of)
+        monkeypatch.setattr(FieldLoops, "load", lambda: wrong)
+        with pytest.warns(PegboardWarning, match="not used") as warned:
+            assert self.twice(reader) == 2 * [["a", 'b "c"']]
+        assert len(warned) == 1
+
+    def test_without_any_numpy_reads(self, reader, monkeypatch):
+        monkeypatch.setattr(FieldLoops, "load", lambda: None)
+        assert self.twice(reader) == 2 * [["a", 'b "c"']]
+
+    def test_what_is_small_is_done_without(self, monkeypatch):
+        monkeypatch.setattr(FieldLoops, "load", lambda: pytest.fail("it is small"))
+        self.twice(FieldReader(Layout(ord(","), 2, 0, 1, quotes=True), empty_texts=False, file_bytes=10_000))
 
 
 def test_a_text_may_be_longer_than_a_block(tmp_path):
@@ -397,6 +476,7 @@ def test_a_row_without_an_end_is_refused_before_it_fills_the_memory(tmp_path, mo
     assert "is longer than" in error
 
 
+@pytest.mark.usefixtures("_either_fields")
 def test_memory_does_not_grow_with_the_file(tmp_path):
     """Of what Python, NumPy and Arrow hold."""
     row = "a text of some words, that is cut into blocks,label\n".replace(", ", " ")
@@ -478,5 +558,5 @@ class TestReadAhead:
         ],
     )
     def test_where_rows_end_is_guessed_by_quotes(self, data, end):
-        reader = FieldReader(",", 2, 0, 1, quotes=True, empty_texts=False)
+        reader = FieldReader(Layout(ord(","), 2, 0, 1, True), empty_texts=False)
         assert reader.end_of_rows(data) == end

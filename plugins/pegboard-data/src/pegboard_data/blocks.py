@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -39,6 +40,7 @@ class Blocks:
 
     Attributes:
         path: the file.
+        size: how many bytes it has, packed or not.
         encoding: its encoding.
         offset: how many bytes of the UTF-8 text were passed.
         line: the number of the line that comes next.
@@ -68,6 +70,7 @@ class Blocks:
         self._left_at_error = 0
         try:
             self._file = _open(path)
+            self.size = os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise _not_read(path, error) from None
         if self.peek(len(_MARK)) == _MARK:

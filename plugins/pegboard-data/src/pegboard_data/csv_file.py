@@ -11,6 +11,7 @@ from pathlib import Path
 from pegboard import DataError
 
 from pegboard_data.blocks import LONGEST, Blocks, too_long
+from pegboard_data.cells import Layout
 from pegboard_data.columns import text_and_label
 from pegboard_data.fields import FieldReader
 from pegboard_data.options import FilesOptions
@@ -54,13 +55,10 @@ class CsvFormat:
         self._text, self._label = _columns(self._header, self._delimiter, self._options, f"{blocks.path}, line {line}")
         if self._delimiter.isascii():
             self._fields = FieldReader(
-                self._delimiter,
-                len(self._header),
-                self._text,
-                self._label,
-                quotes=self._options.quotes,
+                Layout(ord(self._delimiter), len(self._header), self._text, self._label, self._options.quotes),
                 empty_texts=self._options.empty_texts == "keep",
                 problem_of=self._problem_of,
+                file_bytes=blocks.size,
             )
 
     def end_of_rows(self, data: bytes) -> int:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pegboard import DataError
 
 from pegboard_data.blocks import Blocks
+from pegboard_data.cells import Layout
 from pegboard_data.columns import shorten
 from pegboard_data.fields import FieldReader
 from pegboard_data.options import FilesOptions
@@ -51,7 +52,7 @@ class TxtFormat:
         self._labelled = options.labelled
         self._empty_texts = options.empty_texts == "keep"
         self._marked = False
-        self._by_tab = FieldReader("\t", 2, 1, 0, quotes=False, empty_texts=self._empty_texts, problem_of=problem_of)
+        self._by_tab: FieldReader | None = None
 
     def begin(self, blocks: Blocks) -> None:
         """See which form the first row has.
@@ -65,7 +66,14 @@ class TxtFormat:
             for line in ahead.lines():
                 if line.rstrip("\r\n"):
                     self._marked = _is_marked(line.rstrip("\r\n"), f"{blocks.path}, line {ahead.line - 1}")
-                    return
+                    break
+        if not self._marked:
+            self._by_tab = FieldReader(
+                Layout(TAB, columns=2, text=1, label=0, quotes=False),
+                empty_texts=self._empty_texts,
+                problem_of=self._problem_of,
+                file_bytes=blocks.size,
+            )
 
     def end_of_rows(self, data: bytes) -> int:
         """Where the last whole line of `data` ends; 0 if there is none."""
@@ -77,7 +85,7 @@ class TxtFormat:
 
     def regular(self, data: bytes, *, is_last: bool) -> Regular | None:
         """The rows at the beginning of `data`, if there is no doubt about them."""
-        if self._labelled and not self._marked:
+        if self._by_tab is not None:
             return self._by_tab.read(data, is_last=is_last)
         data, size, stopped = whole_lines(data, is_last=is_last)
         if not size or not is_utf8(data, len(data)):
