@@ -19,6 +19,7 @@ from pegboard.plugins.loading import Component
 from pegboard.plugins.registry import Registry
 from pegboard.recipe import Choice, resolve_dataset
 from pegboard.specs import ComponentSpec
+from pegboard.text import rows_file
 from pegboard.text.texts import Texts, TextsHash
 
 NAMES = ["joy", "gloom", "rage"]
@@ -411,18 +412,26 @@ class TestSecondTime:
         data[data.index(b"text 77")] = ord("T")
         arrow.write_bytes(data)
         assert self.load(file).fingerprint == first.fingerprint
-        assert hashed == [2 * self.ROWS]
+        assert hashed == [3 * self.ROWS]  # while they are written again
 
-    def test_a_damaged_fingerprint_is_made_again_with_a_notice(self, file, hashed, tmp_path):
+    def test_of_a_file_that_says_no_hash_the_texts_are_hashed_once(self, file, hashed, monkeypatch):
         first = self.load(file)
-        fingerprints = list((tmp_path / "cache" / "texts").rglob("fingerprint.txt"))
+        monkeypatch.setattr(rows_file, "fingerprint_beside", lambda file: None)
+        for _ in range(2):
+            assert self.load(file).fingerprint == first.fingerprint
+            assert hashed == [3 * self.ROWS]
+
+    def test_a_damaged_fingerprint_is_made_again_with_a_notice(self, file, hashed, tmp_path, capsys):
+        first = self.load(file)
+        fingerprints = [*(tmp_path / "cache").rglob("fingerprint.txt"), *(tmp_path / "cache").rglob("*.fingerprint")]
         assert len(fingerprints) == 4
         for fingerprint in fingerprints:
             fingerprint.write_text("0" * 64)
         console = Notes()
         assert self.load(file, console).fingerprint == first.fingerprint
         assert hashed == [4 * self.ROWS]
-        assert sum("is damaged" in warning for warning in console.warnings) == 4
+        warnings = [*console.warnings, *capsys.readouterr().err.splitlines()]  # a data set has no console
+        assert sum("is damaged" in warning for warning in warnings) == 4
 
     def test_texts_that_are_refused_leave_nothing(self, file, tmp_path):
         file.write_bytes(gzip.compress(b"text,label\n" + b"a,joy\n,gloom\n" * 9))

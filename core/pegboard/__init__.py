@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         one_of,
     )
     from pegboard.files import atomic_folder, atomic_write
+    from pegboard.hashing import hash_of_file
     from pegboard.hookspecs import hookimpl
     from pegboard.inspection.api import inspect
     from pegboard.inspection.inspection import Inspection
@@ -45,8 +46,10 @@ if TYPE_CHECKING:
     from pegboard.text.library import PLAIN_LETTERS, LibraryTokenizer, library_normalizer, read_backend
     from pegboard.text.merging import merge_frequent_pairs
     from pegboard.text.pieces import PieceTokenizer
+    from pegboard.text.rows_file import write_rows
     from pegboard.text.texts import first_blank
     from pegboard.text.vocabulary import count_pieces, most_frequent
+    from pegboard.threads import usable_cores
     from pegboard.tokenizing.api import compare_tokenizers, show_tokens, tokenize
     from pegboard.untrusted import read_json
     from pegboard.weights import read_tensors
@@ -74,6 +77,7 @@ _HOMES = {
         "one_of",
     ),
     "pegboard.files": ("atomic_folder", "atomic_write"),
+    "pegboard.hashing": ("hash_of_file",),
     "pegboard.hookspecs": ("hookimpl",),
     "pegboard.inspection.api": ("inspect",),
     "pegboard.inspection.inspection": ("Inspection",),
@@ -86,8 +90,10 @@ _HOMES = {
     "pegboard.text.library": ("PLAIN_LETTERS", "LibraryTokenizer", "library_normalizer", "read_backend"),
     "pegboard.text.merging": ("merge_frequent_pairs",),
     "pegboard.text.pieces": ("PieceTokenizer",),
+    "pegboard.text.rows_file": ("write_rows",),
     "pegboard.text.texts": ("first_blank",),
     "pegboard.text.vocabulary": ("count_pieces", "most_frequent"),
+    "pegboard.threads": ("usable_cores",),
     "pegboard.tokenizing.api": ("compare_tokenizers", "show_tokens", "tokenize"),
     "pegboard.untrusted": ("read_json",),
     "pegboard.weights": ("read_tensors",),
@@ -138,6 +144,7 @@ __all__ = [
     "components",
     "count_pieces",
     "first_blank",
+    "hash_of_file",
     "hookimpl",
     "inspect",
     "library_normalizer",
@@ -154,6 +161,8 @@ __all__ = [
     "sorted_batches",
     "tokenize",
     "train",
+    "usable_cores",
+    "write_rows",
 ]
 
 

@@ -22,15 +22,15 @@ from typing import Any
 from pegboard.console import Console, silent
 from pegboard.errors import UsageError
 from pegboard.files import cannot_write, remove
+from pegboard.hashing import hash_of_file
 from pegboard.plugins.code import code_version
 
 __all__ = ["Cache", "Entry", "cache_folder", "checksum", "content_key", "without_cache"]
 
 _ENTRY = "entry.json"
-_FORMAT = 2
+_FORMAT = 3
 _PARTIAL = ".partial"
 _LOCKS = ".locks"
-_READ_BYTES = 2**20
 
 _checked: set[Path] = set()
 """The entries that this process has checked byte by byte, or built."""
@@ -243,12 +243,7 @@ def checksum(file: Path) -> str:
     """A hash of a file's bytes (XXH3, 128 bits), which tells damage; it is not made to withstand an attacker."""
     import xxhash
 
-    digest = xxhash.xxh3_128()
-    buffer = memoryview(bytearray(_READ_BYTES))
-    with file.open("rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
-            digest.update(buffer[:count])
-    return digest.hexdigest()
+    return hash_of_file(file, xxhash.xxh3_128)
 
 
 def content_key(file: Path) -> dict[str, Any] | None:

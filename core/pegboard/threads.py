@@ -8,7 +8,7 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
-__all__ = ["settle_threads"]
+__all__ = ["settle_threads", "usable_cores"]
 
 _SPINS = "5000"
 """Measured with a small and a larger BERT, alone and beside two busy processes: from 2,500 on little is gained alone,
@@ -37,6 +37,11 @@ def settle_threads(environment: MutableMapping[str, str] = os.environ, quota: Pa
     share = _share(quota)
     if share is not None and share < (os.cpu_count() or 1):
         environment.setdefault("OMP_NUM_THREADS", str(share))
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _share(quota: Path) -> int | None:

@@ -189,13 +189,16 @@ def _checked_texts(split: datasets.Dataset, name: str, console: Console) -> Text
 
 def _known_texts(split: datasets.Dataset, name: str, console: Console) -> Texts | None:
     """The texts of a file of the cache, which are checked and hashed once; `None` if the split is no such file."""
+    from pegboard.text.rows_file import fingerprint_beside
     from pegboard.text.texts import Texts, own_file
 
     file = own_file(split)
     key = content_key(file) if file is not None else None
-    if key is None:
+    if file is None or key is None:
         return None
-    found = _remembered({**key, "column": "text"}, len(split), lambda: _fingerprint_of(split, name), console)
+    found = fingerprint_beside(file)
+    if found is None:
+        found = _remembered({**key, "column": "text"}, len(split), lambda: _fingerprint_of(split, name), console)
     return Texts.of_dataset(split, fingerprint=found)
 
 
@@ -232,8 +235,7 @@ def _hashed(rows: Iterator[pa.RecordBatch], texts: TextsHash) -> Iterator[pa.Arr
 
 def _checked_rows(split: datasets.Dataset, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Columns of a split, the texts first; refuses texts that are missing or empty, by row."""
-    from pegboard.text.segments import as_arrow
-    from pegboard.text.texts import batches_of, first_blank
+    from pegboard.text.texts import batches_of, check_texts
 
     if not len(split):
         raise DataError("the split has no rows", where=name)
@@ -241,18 +243,8 @@ def _checked_rows(split: datasets.Dataset, name: str, columns: Sequence[str]) ->
         raise DataError("the split has no column 'text'", where=name, hint=one_of("text", split.column_names))
     first = 0
     for batch in batches_of(split, columns):
-        chunk = batch.column(0)
-        if chunk.null_count:
-            row = first + int(chunk.is_null().to_numpy(zero_copy_only=False).argmax())
-            raise DataError("the text is missing", where=f"{name}, row {row}")
-        try:
-            checked = as_arrow(chunk)
-        except DataError as error:
-            raise DataError(error.what, where=f"{name}, column 'text'", hint=error.hint) from None
-        blank = first_blank(checked)
-        if blank is not None:
-            raise DataError("the text is empty", where=f"{name}, row {first + blank}", hint="remove the row or mend it")
-        first += len(chunk)
+        check_texts(batch.column(0), name, first)
+        first += len(batch)
         yield batch
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from pegboard.console import Console
 from pegboard.text.stored import read_ids, write_ids
 from pegboard.text.texts import Texts
+from pegboard.threads import usable_cores
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,8 +46,7 @@ def processes_for(texts: Texts, registry: Registry, tokenizer: Tokenizer) -> int
     """How many processes should encode these texts: one for each core, if each gets enough to do and threads can't."""
     if texts.file is None or not registry.is_usual or not len(texts):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    most = max(1, min(cores, texts.size_in_file() // _BYTES_EACH))
+    most = max(1, min(usable_cores(), texts.size_in_file() // _BYTES_EACH))
     return 1 if most > 1 and tokenizer.threads_suffice else most
 
 

@@ -21,8 +21,9 @@ class Kernels(CompiledLoops):
 
     source = "pegboard.text.kernels"
     signatures: ClassVar[Mapping[str, str]] = {
-        "find": f"u8* i64* i64 i64 i64 i64 u32* i64 u8* i64* u64* u64* {_SLOTS} u8* i64* i64* bool* i64 i32* i64*",
+        "find": f"u8* i64* i64 i64 i64 i64 u64* i64 u8* i64* u64* u64* {_SLOTS} u8* i64* i64* bool* i64 i32* i64*",
         "fill_slots": "u64* i64 u64* i64",
+        "fill_wide_slots": "u64* i64 u64* i64",
         "lengths": "i32* i64* i64 i64* i64 i64 i64* i64*",
         "fill": f"i64* i64* i64 i32* i64 {_AROUND} i64* i32*",
         "characters": f"u8* i64* i64 i64 i32* i64 i64 {_AROUND} bool* i64* i32* i64*",
@@ -33,6 +34,7 @@ class Kernels(CompiledLoops):
 
     find: Callable[..., int]
     fill_slots: Callable[..., int]
+    fill_wide_slots: Callable[..., int]
     lengths: Callable[..., int]
     fill: Callable[..., int]
     characters: Callable[..., int]

@@ -12,7 +12,18 @@ import pyarrow as pa
 from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.compiled import UNLIMITED, Kernels, address_of
 from pegboard.text.distinct import DistinctUnits, Found, grown
-from pegboard.text.kernels import AFTER_ALONE, AFTER_SPACE, AT_ONCE, FREQUENT, LONG
+from pegboard.text.kernels import (
+    ACCEPTS,
+    ALONE_KIND,
+    AT_ONCE,
+    BECOMES,
+    FREQUENT,
+    GAP_KIND,
+    KINDS,
+    LONG,
+    NOT_PLAIN_KIND,
+    SPACE_KIND,
+)
 from pegboard.text.ragged import ends_kept, ragged
 from pegboard.text.segments import Cutter, offsets_of
 from pegboard.text.unit_ids import UnitIds
@@ -20,6 +31,13 @@ from pegboard.text.unit_ids import UnitIds
 __all__ = ["CompiledIds", "CompiledUnits", "can_be_compiled"]
 
 _SLOT_BITS = 16
+_LINE_BYTES = 64
+_KINDS = {
+    AsciiWords.GAP: GAP_KIND,
+    AsciiWords.ALONE: ALONE_KIND,
+    AsciiWords.SPACE: SPACE_KIND,
+    AsciiWords.NOT_PLAIN: NOT_PLAIN_KIND,
+}
 _WHITE_SPACE = b"\t\n\v\f\r"
 
 
@@ -28,6 +46,8 @@ def can_be_compiled(cutter: Cutter) -> bool:
     rules = cutter.words
     if rules is None:
         return cutter.where != "never"
+    if len(set(rules.kinds)) > KINDS - len(_KINDS):
+        return False
     space = rules.kinds[ord(" ")]
     if cutter.where == "before_space":
         return space == AsciiWords.SPACE and all(rules.kinds[byte] == AsciiWords.NOT_PLAIN for byte in _WHITE_SPACE)
@@ -103,7 +123,7 @@ class CompiledUnits(DistinctUnits):
             int(rules is not None and rules.adds_space),
             *room,
             self._frequent,
-            self._slots,
+            self._wide_slots,
             64 - self._bits,
             self._keys,
             self._arena,
@@ -121,7 +141,7 @@ class CompiledUnits(DistinctUnits):
         sizes = np.where(high >= LONG, high >> np.uint64(32) & np.uint64(0xFFFFFF), high >> np.uint64(56))
         self._state[:] = sizes.sum(), kept
         self._frequent[:] = 0
-        self._slots[:] = 0
+        self._wide_slots[:] = 0
         self._fill_slots()
 
     def _enlarge(self, count: int) -> None:
@@ -131,11 +151,19 @@ class CompiledUnits(DistinctUnits):
         known = int(self._state[1])
         keys = np.empty((1 << bits - 1, 2), np.uint64)
         keys[:known] = self._keys[:known]
-        self._bits, self._keys, self._slots = bits, keys, np.zeros(1 << bits, np.uint64)
+        self._bits, self._keys, self._wide_slots = bits, keys, _free_slots(bits)
         self._fill_slots()
 
     def _fill_slots(self) -> None:
-        self._kernels.fill_slots(self._keys, int(self._state[1]), self._slots, 64 - self._bits)
+        self._kernels.fill_wide_slots(self._keys, int(self._state[1]), self._wide_slots, 64 - self._bits)
+
+
+def _free_slots(bits: int) -> npt.NDArray[np.uint64]:
+    """Wide slots, 2 to the power of `bits`; a line of the processor's cache begins where they do."""
+    size = 4 << bits
+    numbers = np.zeros(size + _LINE_BYTES // 8, np.uint64)
+    first = -int(numbers.__array_interface__["data"][0]) % _LINE_BYTES // 8
+    return numbers[first : first + size]
 
 
 def _room(longest: int) -> tuple[npt.NDArray[Any], ...]:
@@ -147,16 +175,22 @@ def _room(longest: int) -> tuple[npt.NDArray[Any], ...]:
     )
 
 
-def _packed(rules: AsciiWords | None) -> npt.NDArray[np.uint32]:
+def _packed(rules: AsciiWords | None) -> npt.NDArray[np.uint64]:
     """What the loop `find` is told of each byte."""
     if rules is None:
-        return np.zeros(256, np.uint32)
-    kinds, normalized = (np.frombuffer(table, np.uint8).astype(np.uint32) for table in (rules.kinds, rules.normalized))
-    after = kinds.copy()
-    after[kinds == AsciiWords.ALONE], after[kinds == AsciiWords.SPACE] = AFTER_ALONE, AFTER_SPACE
-    not_plain = (kinds == AsciiWords.NOT_PLAIN).astype(np.uint32)
-    packed: npt.NDArray[np.uint32] = normalized | kinds << 8 | after << 16 | not_plain << 24
-    return packed
+        return np.zeros(256, np.uint64)
+    kinds = dict(_KINDS)
+    for kind in rules.kinds:
+        kinds.setdefault(kind, 1 << len(kinds))
+    packed = []
+    for kind, becomes in zip(rules.kinds, rules.normalized, strict=True):
+        accepts = kinds[kind]
+        if kind == AsciiWords.ALONE:
+            accepts = 0
+        elif kind == AsciiWords.SPACE:
+            accepts = ((1 << KINDS) - 1) & ~SPACE_KIND
+        packed.append(kinds[kind] | becomes << BECOMES | accepts << ACCEPTS)
+    return np.array(packed, np.uint64)
 
 
 class CompiledIds(UnitIds):

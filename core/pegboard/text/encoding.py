@@ -88,7 +88,7 @@ class UnitEncoder(Loops):
         idle = self._idle[kernels is not None]
         memory = idle.pop() if idle else _Memory(self._cutter, self._encode, kernels)
         long_texts: _Memory | None = None
-        for block, found in read_ahead((block, self._find(memory, block)) for block in texts):
+        for block, found in read_ahead((block, self._find(memory, block)) for block in read_ahead(texts)):
             if found is not None:
                 yield memory.ids(found, **self._wrapping)
                 continue

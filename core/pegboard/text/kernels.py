@@ -9,6 +9,9 @@ highest byte. Of a longer one it is a hash; and `LONG`, its length, and where it
 *Slots* are uint64 [a power of two]: the lower half of a key's hash, and in the lower half of the slot one more than the
 unit's number; 0 where a slot is free. The upper bits of the hash are the place where the search for it begins.
 
+*Wide slots* are uint64 [a power of two, 4]: the key itself; one more than the number, or 0; and nothing, so that a slot
+lies within a line of the processor's cache. Where there are many, a key is found with one access to memory, not two.
+
 The *state* is int64 [2]: how many bytes of the arena are in use, and how many units have numbers.
 """
 
@@ -19,16 +22,22 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "AFTER_ALONE",
-    "AFTER_SPACE",
+    "ACCEPTS",
+    "ALONE_KIND",
     "AT_ONCE",
+    "BECOMES",
     "FREQUENT",
+    "GAP_KIND",
     "INSIDE",
+    "KINDS",
     "LONG",
+    "NOT_PLAIN_KIND",
+    "SPACE_KIND",
     "best_paths",
     "characters",
     "fill",
     "fill_slots",
+    "fill_wide_slots",
     "find",
     "lengths",
     "merged_pairs",
@@ -43,8 +52,12 @@ AT_ONCE = 4096
 FREQUENT = 2**15
 """Units that are looked up first, in a table that a core's cache holds: those that came early."""
 
-AFTER_SPACE, AFTER_ALONE = 252, 253
-"""Of no character are these the kind: nothing goes on with what stands alone, and all but a space with a space."""
+BECOMES, ACCEPTS = 28, 36
+"""The bits of a rule from which on is told what a byte becomes, and which kinds of character may follow in its run.
+Below these one bit is set, that of its own kind."""
+
+KINDS = BECOMES
+GAP_KIND, ALONE_KIND, SPACE_KIND, NOT_PLAIN_KIND = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 
 LONG = np.uint64(0xFF << 56)
 INSIDE = np.uint64(1 << 63)
@@ -57,7 +70,9 @@ _FREE = np.uint64(0)
 _M1, _M2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _FNV_START, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _SPACE = 0x20
-_GAP, _SPACE_KIND, _NOT_PLAIN = 0, 254, 255
+_GAP, _SPACE_KIND, _NOT_PLAIN = np.uint64(GAP_KIND), np.uint64(SPACE_KIND), np.uint64(NOT_PLAIN_KIND)
+_OWN_KIND = np.uint64((1 << KINDS) - 1)
+_BECOMES, _ACCEPTS = np.uint64(BECOMES), np.uint64(ACCEPTS)
 
 
 def _hash(low: Any, high: Any) -> Any:
@@ -131,18 +146,15 @@ def _number(
     size = np.int64(high >> _HALF_BITS & np.uint64(0xFFFFFF)) if is_long else np.int64(high >> np.uint64(56))
     hashed = _hash(low, high & _UPPER if is_long else high)
     slot, used = np.int64(hashed >> np.uint64(shift)), state[0]
-    while slots[slot] != _FREE:
-        if slots[slot] >> _HALF_BITS == hashed & _HALF:
-            number = np.int64(slots[slot] & _HALF) - 1
-            same, other = keys[2 * number] == low, keys[2 * number + 1]
-            if is_long:
-                same = same and other & _UPPER == high & _UPPER
-                same = same and _same(arena, np.int64(other & _HALF), used, size)
-            if same and (is_long or other == high):
-                return number
+    while slots[4 * slot + 2] != _FREE:
+        same, other = slots[4 * slot] == low, slots[4 * slot + 1]
+        if same and is_long:
+            same = other & _UPPER == high & _UPPER and _same(arena, np.int64(other & _HALF), used, size)
+        if same and (is_long or other == high):
+            return np.int64(slots[4 * slot + 2]) - 1
         slot = (slot + 1) & mask
     number = state[1]
-    slots[slot] = hashed << _HALF_BITS | np.uint64(number + 1)
+    _fill_wide_slot(slots, slot, low, high, number)
     keys[2 * number], keys[2 * number + 1] = low, high
     if not is_long:
         for k in range(size):
@@ -205,9 +217,9 @@ def _number_all(
         k = np.int64(waiting[4 * i + 3])
         low, high = waiting[4 * k], waiting[4 * k + 1]
         hashed = _hash(low, high)
-        slot = slots[np.int64(hashed >> np.uint64(shift))]
-        number = max(np.int64(slot & _HALF) - 1, 0)
-        found = (slot != _FREE) & (keys[2 * number] == low) & (keys[2 * number + 1] == high)
+        slot = 4 * np.int64(hashed >> np.uint64(shift))
+        found = (slots[slot] == low) & (slots[slot + 1] == high)
+        number = np.int64(slots[slot + 2]) - 1
         places[first + k] = np.int32(number)
         waiting[4 * missed + 3] = np.uint64(k)
         missed += not found
@@ -227,7 +239,7 @@ def _number_all(
             for i in range(size):
                 if i >= lead:
                     byte = data[np.int64(waiting[4 * k]) + i - lead]
-                    arena[used + i] = np.uint8(rules[byte] & 0xFF) if is_word else byte
+                    arena[used + i] = np.uint8(rules[byte] >> _BECOMES) if is_word else byte
                 low = (low ^ np.uint64(arena[used + i])) * _FNV_PRIME
             high = LONG | np.uint64(size) << _HALF_BITS | np.uint64(used)
         number = _number(low, high, is_word, slots, shift, keys, arena, state, ends, are_words, known)
@@ -262,18 +274,17 @@ def _split(data: Pointer, start: int, end: int, rules: Pointer, normal: Pointer,
     Returns:
         How many runs there are, and whether all characters are plain.
     """
-    before, count, seen = _GAP, 0, 0
+    accepted, seen, count = _GAP, _FREE, 0
     normal[0] = _SPACE
     for i in range(end - start):
-        rule = np.int64(rules[data[start + i]])  # signed, or Numba makes floats of it and `before`
-        kind = rule >> 8 & 0xFF
-        normal[i + 1] = np.uint8(rule & 0xFF)
+        rule = rules[data[start + i]]
+        normal[i + 1] = np.uint8(rule >> _BECOMES)
         borders[count] = i + 1
-        count += (kind != before) & ((before != AFTER_SPACE) | (kind == _SPACE_KIND))
-        before = rule >> 16 & 0xFF
+        count += np.int64(rule & accepted == _FREE)
+        accepted = rule >> _ACCEPTS
         seen |= rule
     borders[count] = end - start + 1
-    return count, seen >> 24 == 0
+    return count, seen & _NOT_PLAIN == _FREE
 
 
 def _word(text: int, normal: Pointer, first: int, last: int, waiting: Pointer, k: int) -> None:
@@ -287,9 +298,9 @@ def _word(text: int, normal: Pointer, first: int, last: int, waiting: Pointer, k
         _wait(waiting, k, low, high, True)
 
 
-def _kind(data: Pointer, text: int, rules: Pointer, borders: Pointer, run: int) -> int:
+def _kind(data: Pointer, text: int, rules: Pointer, borders: Pointer, run: int) -> Any:
     """The kind of a run's first character."""
-    return np.int64(rules[data[text + max(borders[run] - 1, 0)]]) >> 8 & 0xFF
+    return rules[data[text + max(borders[run] - 1, 0)]] & _OWN_KIND
 
 
 def _plain_text(
@@ -381,7 +392,7 @@ def _mixed_text(
         start, kind = text + max(borders[run] - 1, 0), _kind(data, text, rules, borders, run)
         if kind == _SPACE_KIND:
             alone = borders[run + 1] - borders[run] == 1
-            kind = _NOT_PLAIN if alone else np.int64(rules[data[start + 1]]) >> 8 & 0xFF
+            kind = _NOT_PLAIN if alone else rules[data[start + 1]] & _OWN_KIND
         if kind != _NOT_PLAIN:
             _word(text, normal, borders[run], borders[run + 1], waiting, k + units)
             units += kind != _GAP
@@ -445,14 +456,14 @@ def find(
         texts: their number.
         before_space: 1 if a space begins a segment where no white space is before it, 0 if it ends one.
         has_words: 1 if segments that are plain are split into words; else 0, and the next two mean nothing.
-        rules: uint32 [256]; of each byte, from the lowest byte on: what it becomes; its kind; the kind of which the
-            next character must be, so that both stay together; and 1 if it is not plain. See `AsciiWords`.
+        rules: uint64 [256]; of each byte its kind, what it becomes, and the kinds of which the next character may be,
+            so that both stay together; see `BECOMES`, and `AsciiWords` for the kinds.
         adds_space: 1 if a text that begins without a space is treated as if it began with one; else 0.
         normal: see `_split`.
         borders: see there.
         waiting: see `_number_all`; room for `AT_ONCE` units, and for each byte of the longest text.
         frequent: uint64 [FREQUENT, 3]; the keys of some units and their numbers, by the lower bits of the hash.
-        slots: see above.
+        slots: wide ones; see above.
         shift: 64 less the bits of a slot's number.
         keys: uint64 [slots / 2, 2]; the units' keys by their numbers.
         arena: uint8, with room for two bytes more of each text than it has.
@@ -508,16 +519,32 @@ def find(
 
 
 def fill_slots(keys: Pointer, count: int, slots: Pointer, shift: int) -> int:
-    """Put units, of which no two are alike, into slots that are free; gives their number."""
+    """Put units, of which no two are alike and none is long, into slots that are free; gives their number."""
     mask = (1 << (64 - shift)) - 1
     for number in range(count):
-        low, high = keys[2 * number], keys[2 * number + 1]
-        hashed = _hash(low, high & _UPPER if high >= LONG else high)
+        hashed = _hash(keys[2 * number], keys[2 * number + 1])
         slot = np.int64(hashed >> np.uint64(shift))
         while slots[slot] != _FREE:
             slot = (slot + 1) & mask
         slots[slot] = hashed << _HALF_BITS | np.uint64(number + 1)
     return count
+
+
+def fill_wide_slots(keys: Pointer, count: int, slots: Pointer, shift: int) -> int:
+    """Put units, of which no two are alike, into wide slots that are free; gives their number."""
+    mask = (1 << (64 - shift)) - 1
+    for number in range(count):
+        low, high = keys[2 * number], keys[2 * number + 1]
+        hashed = _hash(low, high & _UPPER if high >= LONG else high)
+        slot = np.int64(hashed >> np.uint64(shift))
+        while slots[4 * slot + 2] != _FREE:
+            slot = (slot + 1) & mask
+        _fill_wide_slot(slots, slot, low, high, number)
+    return count
+
+
+def _fill_wide_slot(slots: Pointer, slot: int, low: Any, high: Any, number: int) -> None:
+    slots[4 * slot], slots[4 * slot + 1], slots[4 * slot + 2] = low, high, np.uint64(number + 1)
 
 
 def lengths(

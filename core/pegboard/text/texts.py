@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pegboard.errors import DataError
 from pegboard.text.ahead import read_ahead
 from pegboard.text.mapped import mapped_batches
 from pegboard.text.segments import BLOCK_BYTES, as_arrow, offsets_of
@@ -19,7 +20,7 @@ from pegboard.text.segments import BLOCK_BYTES, as_arrow, offsets_of
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Texts", "TextsHash", "batches_of", "first_blank", "own_file"]
+__all__ = ["Texts", "TextsHash", "batches_of", "check_texts", "first_blank", "own_file"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -201,6 +202,29 @@ class TextsHash:
         """The hash of all texts so far."""
         both = f"{self._count} {self._lengths.hexdigest()} {self._content.hexdigest()}"
         return hashlib.sha256(both.encode()).hexdigest()
+
+
+def check_texts(texts: pa.Array, name: str = "", first: int = 0) -> None:
+    """Refuse texts that are missing or empty, by row, and what is no Unicode text.
+
+    Args:
+        texts: some consecutive texts.
+        name: the split that they are of.
+        first: the number of the first one's row.
+
+    Raises:
+        DataError: such a text.
+    """
+    if texts.null_count:
+        row = first + int(texts.is_null().to_numpy(zero_copy_only=False).argmax())
+        raise DataError("the text is missing", where=f"{name}, row {row}")
+    try:
+        checked = as_arrow(texts)
+    except DataError as error:
+        raise DataError(error.what, where=f"{name}, column 'text'", hint=error.hint) from None
+    blank = first_blank(checked)
+    if blank is not None:
+        raise DataError("the text is empty", where=f"{name}, row {first + blank}", hint="remove the row or mend it")
 
 
 def first_blank(texts: pa.Array) -> int | None:

@@ -60,7 +60,7 @@ def same_at_every_size(file, options, monkeypatch, sizes):
     expected = strict_rows_of(file, options, monkeypatch)
     for strict_bytes, cores in ((1, 3), (2**16, 3), (2**16, 1)):
         monkeypatch.setattr(reading, "_STRICT_BYTES", strict_bytes)
-        monkeypatch.setattr(reading, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(reading, "usable_cores", lambda cores=cores: cores)
         for size in sizes:
             assert rows_of(file, size, options) == expected, f"blocks of {size}, strictly {strict_bytes}, {cores} cores"
     return expected
@@ -510,7 +510,7 @@ class TestReadAhead:
     ROWS = tuple(f"text number {i},{'ab'[i % 2]}" for i in range(200))
 
     def test_what_can_not_be_decoded_does_not_hide_a_row_before_it(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(reading, "cores", lambda: 3)
+        monkeypatch.setattr(reading, "usable_cores", lambda: 3)
         file = tmp_path / "data.csv"
         rows = ["text,label", *self.ROWS]
         file.write_bytes("\n".join(rows).encode("cp1252") + b"\n\x81,a\n")
@@ -521,7 +521,7 @@ class TestReadAhead:
         assert f"{file}, line 151: the row has 3 columns" in rows_of(file, 256, options)
 
     def test_a_gzip_file_that_is_cut_off_does_not_hide_a_row_before_it(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(reading, "cores", lambda: 3)
+        monkeypatch.setattr(reading, "usable_cores", lambda: 3)
         file = tmp_path / "data.csv.gz"
         options = FilesOptions(path=str(file))
         texts = np.random.default_rng(0).integers(0, 2**62, 3000).tolist()
@@ -536,7 +536,7 @@ class TestReadAhead:
             assert wanted in str(raised.value)
 
     def test_a_reader_that_is_given_up_ends_its_threads(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(reading, "cores", lambda: 3)
+        monkeypatch.setattr(reading, "usable_cores", lambda: 3)
         file = tmp_path / "data.csv"
         file.write_text("\n".join(["text,label", *self.ROWS]))
         rows = batches(Source(file, "csv"), FilesOptions(path=str(file)), block_bytes=256)

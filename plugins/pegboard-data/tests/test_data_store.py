@@ -10,7 +10,7 @@ import pegboard
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pegboard import Cache, DataError
+from pegboard import Cache, DataError, hashing
 from pegboard_data import files, rows, store
 from pegboard_data.files import FilesDataset
 from pegboard_data.options import FilesOptions
@@ -288,8 +288,8 @@ def test_a_quote_within_the_name_of_a_column(tmp_path):
 
 
 def test_a_large_file_is_hashed_in_parts_and_any_byte_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "_PART_BYTES", 1000)
-    monkeypatch.setattr(store, "_READ_BYTES", 300)
+    monkeypatch.setattr(hashing, "_PART_BYTES", 1000)
+    monkeypatch.setattr(hashing, "_READ_BYTES", 300)
     data = bytes(range(256)) * 20
     file = write(tmp_path / "data", data)
     found = {store.Contents([file]).digest}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-from pegboard import DataError
+from pegboard import DataError, usable_cores
 
 from pegboard_data.blocks import Blocks
 from pegboard_data.csv_file import CsvFormat
@@ -138,7 +137,7 @@ class _Ahead:
         self._whole = whole
         self._waiting: deque[tuple[bytes, Future[Regular | None]]] = deque()
         self._workers: ThreadPoolExecutor | None = None
-        self._threads = min(cores(), _MOST_THREADS)
+        self._threads = min(usable_cores(), _MOST_THREADS)
 
     def __enter__(self) -> _Ahead:
         return self
@@ -235,8 +234,3 @@ class _Place:
                     if number == row:
                         return f"{self._path}, line {line}"
         return str(self._path)  # the file was changed since
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

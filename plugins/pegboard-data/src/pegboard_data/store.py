@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -16,15 +14,12 @@ import datasets.table
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pegboard import DataError, read_ahead
+from pegboard import DataError, hash_of_file, read_ahead, write_rows
 
-from pegboard_data.reading import cores
 from pegboard_data.rows import Batch, LabelNumbers
 from pegboard_data.tables import features_of, label_lists
 
 _NAMES = "labels.json"
-_READ_BYTES = 2**18
-_PART_BYTES = 2**24
 
 
 def write_split(
@@ -49,14 +44,14 @@ def write_split(
     in_lists = first.sizes is not None
     columns = [("text", pa.string()), ("label", pa.list_(pa.int64()) if in_lists else pa.int64())]
     schema = pa.schema(columns[: 1 + labelled])
-    rows = 0
-    with pa.OSFile(str(_file(folder, split)), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+
+    def rows() -> Iterator[pa.RecordBatch]:
         for batch in chain([first], remaining):
             own = numbers.of(batch)
             labels = pa.array(own, pa.int64()) if batch.sizes is None else label_lists(own, batch.sizes)
-            stream.write_batch(pa.record_batch([batch.texts, labels][: 1 + labelled], schema=schema))
-            rows += len(batch.texts)
-    return rows, numbers, in_lists
+            yield pa.record_batch([batch.texts, labels][: 1 + labelled], schema=schema)
+
+    return write_rows(_file(folder, split), schema, rows()), numbers, in_lists
 
 
 def renumber(folder: Path, split: str, new: npt.NDArray[np.int64]) -> None:
@@ -147,7 +142,10 @@ class Contents:
         digest = hashlib.sha256()
         for file in files:
             name = file.relative_to(base).as_posix() if base is not None else ""
-            digest.update(f"{name!r} {_hash(file)}\n".encode())
+            try:
+                digest.update(f"{name!r} {hash_of_file(file, hashlib.sha256)}\n".encode())
+            except OSError as error:
+                raise _not_read(file, error) from None
         self.digest = digest.hexdigest()
 
     def check_unchanged(self) -> None:
@@ -165,32 +163,9 @@ def _state(file: Path) -> tuple[int, ...]:
     try:
         found = file.stat()
     except OSError as error:
-        raise DataError(f"can't be read: {error.strerror or error}", where=str(file)) from None
+        raise _not_read(file, error) from None
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _hash(file: Path) -> str:
-    """A SHA-256 of the SHA-256 of each part of a file; parts of a large one are read in several threads."""
-    size = _state(file)[1]
-    parts = range(0, max(size, 1), _PART_BYTES)
-    try:
-        if len(parts) == 1:
-            digests = [_hash_of_part(file, 0)]
-        else:
-            with ThreadPoolExecutor(cores()) as workers:
-                digests = list(workers.map(partial(_hash_of_part, file), parts))
-    except OSError as error:
-        raise DataError(f"can't be read: {error.strerror or error}", where=str(file)) from None
-    return hashlib.sha256(b"".join(digests)).hexdigest()
-
-
-def _hash_of_part(file: Path, start: int) -> bytes:
-    digest = hashlib.sha256()
-    with file.open("rb", buffering=0) as stream:
-        stream.seek(start)
-        buffer = memoryview(bytearray(_READ_BYTES))
-        left = _PART_BYTES
-        while left and (count := stream.readinto(buffer[:left])):
-            digest.update(buffer[:count])
-            left -= count
-    return digest.digest()
+def _not_read(file: Path, error: OSError) -> DataError:
+    return DataError(f"can't be read: {error.strerror or error}", where=str(file))

@@ -1,0 +1,79 @@
+"""Rows that are written with the hash of their texts beside them."""
+
+import pyarrow as pa
+import pytest
+from pegboard import Cache, write_rows
+from pegboard.text.rows_file import fingerprint_beside
+from pegboard.text.texts import Texts
+
+TEXTS = ["to be", "or not", "分类 \u00e9", " a "]
+
+
+def batches(*texts, of_type=None):
+    schema = pa.schema([("text", of_type or pa.string()), ("label", pa.int64())])
+    return schema, [
+        pa.record_batch([pa.array(part, schema[0].type), range(len(part))], schema=schema) for part in texts
+    ]
+
+
+def written(folder, rows):
+    return write_rows(folder / "train.arrow", *rows)
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    """Writes rows into an entry of the cache, and gives their file."""
+    monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
+
+    def make(rows):
+        return Cache.open().folder("data", {}, "some rows", lambda folder: written(folder, rows)) / "train.arrow"
+
+    return make
+
+
+@pytest.mark.parametrize("of_type", [pa.string(), pa.large_string()])
+@pytest.mark.parametrize("parts", [[TEXTS], [TEXTS[:1], TEXTS[1:3], [], TEXTS[3:]]])
+def test_the_hash_is_that_of_the_texts(entry, parts, of_type):
+    file = entry(batches(*parts, of_type=of_type))
+    assert fingerprint_beside(file) == Texts.of(TEXTS).fingerprint()
+    assert list(Texts.of_file(file, "text", len(TEXTS))) == TEXTS
+
+
+def test_it_gives_the_number_of_rows(tmp_path):
+    assert written(tmp_path, batches(TEXTS, TEXTS)) == 8
+    assert written(tmp_path, batches()) == 0
+
+
+NOT_UTF8 = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+
+
+@pytest.mark.parametrize("bad", [[None], [""], ["\u2003 "], NOT_UTF8])
+def test_of_texts_that_are_not_sound_nothing_is_said(entry, bad):
+    """Who uses them says what is wrong; all rows are written."""
+    file = entry(batches(TEXTS, bad, TEXTS))
+    assert fingerprint_beside(file) is None
+    assert sum(len(chunk) for chunk in Texts.of_file(file, "text", 9).chunks()) == 9
+
+
+def test_only_an_entry_of_the_cache_is_believed(tmp_path):
+    written(tmp_path, batches(TEXTS))
+    assert (tmp_path / "train.fingerprint").exists()
+    assert fingerprint_beside(tmp_path / "train.arrow") is None
+
+
+def test_a_file_without_a_hash_has_none(entry, tmp_path, monkeypatch):
+    monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
+    folder = Cache.open().folder("data", {}, "a file", lambda folder: (folder / "train.arrow").write_bytes(b""))
+    assert fingerprint_beside(folder / "train.arrow") is None
+
+
+def test_an_error_of_who_makes_the_rows_is_raised(tmp_path):
+    schema, rows = batches(TEXTS, TEXTS)
+
+    def failing():
+        yield from rows
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        write_rows(tmp_path / "train.arrow", schema, failing())
+    assert not (tmp_path / "train.fingerprint").exists()
