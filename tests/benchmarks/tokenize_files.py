@@ -197,22 +197,18 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     from pegboard.pipeline.tokens import encode_to_files
     from pegboard.plugins.registry import Registry
     from pegboard.recipe import Choice
-    from pegboard.text.compiled import Kernels
     from pegboard.text.stored import open_ids
 
     registry = Registry([str(folder / "ten_lines.py")] if name == "python" else [])
     if name == "reading":
-        return read_by_pegboard(file, registry)
+        return read_by_pegboard(file, folder, registry)
     component = registry.find("tokenizer", name)
     options = check_options(
         registry.options_of(component), {"vocab_size": 8000, "max_length": MAX_LENGTH}, table="tokenizer"
     )
     tokenizer = registry.factory_of(component).load(folder / f"tokenizer-{name}", options)
     dataset = dataset_of(file, registry)
-    own_cache = os.environ["PEGBOARD_CACHE"]
-    os.environ["PEGBOARD_CACHE"] = str(folder / "compiled")  # code that is compiled once is no part of a run
-    Kernels.load()
-    os.environ["PEGBOARD_CACHE"] = own_cache
+    load_compiled(folder)
     start = time.perf_counter()
     data = load_data(dataset, registry, cut=False, labelled=False)
     texts = [split.texts for split in data.splits.values()]
@@ -220,10 +216,23 @@ def by_pegboard(name: str, file: str, folder: Path) -> tuple[Callable[[], object
     return lambda: open_ids(stored.file), time.perf_counter() - start
 
 
-def read_by_pegboard(file: str, registry: object) -> tuple[Callable[[], object], float]:
+def load_compiled(folder: Path) -> None:
+    """Load what is compiled once, which is no part of a run."""
+    from pegboard.text.compiled import Kernels
+    from pegboard_data.compiled_fields import FieldLoops
+
+    own_cache = os.environ["PEGBOARD_CACHE"]
+    os.environ["PEGBOARD_CACHE"] = str(folder / "compiled")
+    for loops in (Kernels, FieldLoops):
+        loops.load()
+    os.environ["PEGBOARD_CACHE"] = own_cache
+
+
+def read_by_pegboard(file: str, folder: Path, registry: object) -> tuple[Callable[[], object], float]:
     from pegboard.pipeline.data import load_data
 
     dataset = dataset_of(file, registry)
+    load_compiled(folder)
     start = time.perf_counter()
     data = load_data(dataset, registry, cut=False, labelled=False)
     return data.splits["train"].texts.fingerprint, time.perf_counter() - start
