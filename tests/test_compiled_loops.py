@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pegboard import compiled
 from pegboard.text import choosing, compiled_units, distinct
 from pegboard.text import kernels as loops
+from pegboard.text.ascii_words import AsciiWords
 from pegboard.text.choosing import Loops
 from pegboard.text.compiled import Kernels
 from pegboard.text.encoding import UnitEncoder
@@ -313,6 +314,13 @@ def test_ids_of_the_emotion_data_are_the_same(kernels, tokenizers, name):
     assert len(rows) == 2_000
     ours, theirs = both(encoder_of(tokenizers(name, "head", 20, "cls_sep")), kernels, [rows[:900], rows[900:]])
     assert ours == theirs
+
+
+@pytest.mark.parametrize(("classes", "compiled"), [(20, True), (40, False)])
+def test_of_more_kinds_of_characters_than_a_rule_has_room_for_there_are_no_loops(classes, compiled):
+    kinds = bytes([AsciiWords.NOT_PLAIN] * 128 + [2 + i % classes for i in range(128)])
+    rules = types.SimpleNamespace(kinds=kinds, normalized=bytes(range(256)))
+    assert compiled_units.can_be_compiled(Cutter("after_space", rules)) is compiled
 
 
 class TestChoosing:

@@ -41,7 +41,15 @@ def test_the_hash_is_that_of_the_texts(entry, parts, of_type):
 
 def test_it_gives_the_number_of_rows(tmp_path):
     assert written(tmp_path, batches(TEXTS, TEXTS)) == 8
-    assert written(tmp_path, batches()) == 0
+
+
+def test_of_no_rows_nothing_is_said(entry):
+    assert fingerprint_beside(entry(batches())) is None
+
+
+def test_the_texts_may_be_any_column(entry):
+    rows = pa.RecordBatch.from_pydict({"label": ["x"] * len(TEXTS), "text": TEXTS})
+    assert fingerprint_beside(entry((rows.schema, [rows]))) == Texts.of(TEXTS).fingerprint()
 
 
 NOT_UTF8 = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))

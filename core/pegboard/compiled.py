@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -102,7 +102,7 @@ class CompiledLoops:
             return _loaded[cls]
 
 
-_lock = RLock()
+_lock = Lock()
 _loaded: dict[type[CompiledLoops], CompiledLoops | str] = {}
 """The loops that this process has loaded, or why it has not."""
 

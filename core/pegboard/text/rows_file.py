@@ -18,13 +18,13 @@ __all__ = ["fingerprint_beside", "write_rows"]
 def write_rows(file: Path, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) -> int:
     """Write rows as an Arrow IPC stream.
 
-    If the texts in its first column are sound, a hash of them is put beside it, in a file that ends in `.fingerprint`.
+    If its texts are sound, a hash of them is put beside it, in a file that ends in `.fingerprint`.
     Of a data set that writes its rows in this way into an entry of the `Cache`, and opens them from there, the texts
     are not read a second time to be checked and hashed.
 
     Args:
         file: where to.
-        schema: begins with `text`, Arrow `string` or `large_string`.
+        schema: has a column `text`, Arrow `string` or `large_string`.
         rows: in batches, which are made and hashed in a thread.
 
     Returns:
@@ -43,7 +43,7 @@ def write_rows(file: Path, schema: pa.Schema, rows: Iterable[pa.RecordBatch]) ->
         for batch in read_ahead(texts.of(rows)):
             stream.write_batch(batch)
             count += len(batch)
-    if texts.sound:
+    if count and texts.sound:
         _fingerprint_file(file).write_text(texts.hash.hexdigest(), "ascii")
     return count
 
@@ -66,8 +66,8 @@ class _SoundTexts:
         for batch in rows:
             if self.sound:
                 try:
-                    check_texts(batch.column(0))
-                    self.hash.update(batch.column(0))
+                    check_texts(batch.column("text"))
+                    self.hash.update(batch.column("text"))
                 except DataError:  # who uses the texts says what is wrong, if it is to them
                     self.sound = False
             yield batch
