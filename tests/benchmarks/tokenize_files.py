@@ -178,7 +178,7 @@ def worker(what: str, tokenizer: str, file: str, folder: str) -> None:
 
 
 def warm_up(file: Path) -> None:
-    """Read a file, and touch as much memory as its Arrow files may take, which a machine may have to get from its host."""
+    """Read a file, and touch as much memory as its Arrow files may take: a machine may have to get it from a host."""
     with file.open("rb", buffering=0) as stream:
         while stream.read(2**24):
             pass
