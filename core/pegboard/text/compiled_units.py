@@ -70,6 +70,7 @@ class CompiledUnits(DistinctUnits):
         self._state = np.zeros(2, np.int64)
         self._arena = np.zeros(2**20, np.uint8)
         self._keys = np.empty((0, 2), np.uint64)
+        self._ends, self._are_words = np.empty(0, np.int64), np.empty(0, np.bool_)
         self._frequent = np.zeros((FREQUENT, 3), np.uint64)
         self._new_slots(_SLOT_BITS)
         super().__init__(cutter)
@@ -83,7 +84,9 @@ class CompiledUnits(DistinctUnits):
         used, known = (int(number) for number in self._state)
         self._arena = grown(self._arena, used + size + 2 * len(texts))
         rows, places = np.zeros(len(offsets), np.int64), np.empty(size, np.int32)
-        ends, are_words = np.empty(size, np.int64), np.empty(size, np.bool_)
+        if size > len(self._ends):  # kept for the next block: so much memory takes long to get
+            self._ends, self._are_words = np.empty(size, np.int64), np.empty(size, np.bool_)
+        ends, are_words = self._ends, self._are_words
         room = _room(int(np.diff(offsets).max(initial=0)))
         row = 0
         while True:
@@ -96,7 +99,7 @@ class CompiledUnits(DistinctUnits):
         borders = np.concatenate([np.zeros(1, np.int64), ends[: count - known] - used])
         seen = pa.py_buffer(self._arena[used:end].copy())
         new = pa.LargeStringArray.from_buffers(count - known, pa.py_buffer(borders), seen)
-        return Found(places[: rows[-1]], rows, new, are_words[: count - known], known)
+        return Found(places[: rows[-1]], rows, new, are_words[: count - known].copy(), known)
 
     def _go_on(
         self,

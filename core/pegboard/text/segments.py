@@ -41,7 +41,7 @@ PADDING = 16
 
 _SPACE = 0x20
 _NOT_PLAIN = AsciiWords.NOT_PLAIN
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**21
 _LOOK_AHEAD_BYTES = 2**16
 _ASCII_WHITE_SPACE = np.isin(np.arange(256), list(b" \t\n\v\f\r"))
 _WIDE_WHITE_SPACE = [
