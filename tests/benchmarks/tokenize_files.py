@@ -14,6 +14,7 @@ of all processes together. `reading` is no tokenizer: the texts are read, checke
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import os
@@ -24,8 +25,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HERE = Path(__file__).parent
 TOKENIZERS = ("word", "wordpiece", "char", "bpe", "unigram", "python")
@@ -85,28 +90,33 @@ def run(options: argparse.Namespace, folder: Path) -> None:
 
 def generated(folder: Path, kind: str, megabytes: int) -> Path:
     """The file, made once; the text is the same in every format."""
-    import csv
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     sys.path.insert(0, str(HERE))
     from generate import lines
 
     file = folder / f"text-{megabytes}.{kind}"
-    if file.exists():
-        return file
-    if kind == "parquet":
-        schema = pa.schema([("text", pa.large_string()), ("label", pa.string())])
-        with pq.ParquetWriter(file, schema) as parquet:
-            for texts in lines(megabytes * 10**6):
-                parquet.write_table(pa.table([texts, pa.array(labels(len(texts)))], schema=schema))
-        return file
+    if not file.exists():
+        unfinished = file.with_suffix(f".unfinished-{kind}")
+        (write_parquet if kind == "parquet" else write_text)(unfinished, kind, lines(megabytes * 10**6))
+        unfinished.rename(file)
+    return file
+
+
+def write_parquet(file: Path, kind: str, parts: Iterator[pa.LargeStringArray]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("text", pa.large_string()), ("label", pa.string())])
+    with pq.ParquetWriter(file, schema) as parquet:
+        for texts in parts:
+            parquet.write_table(pa.table([texts, pa.array(labels(len(texts)))], schema=schema))
+
+
+def write_text(file: Path, kind: str, parts: Iterator[pa.LargeStringArray]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t" if kind == "tsv" else ",", lineterminator="\n")
         if kind in ("csv", "tsv"):
             writer.writerow(["text", "label"])
-        for texts in lines(megabytes * 10**6):
+        for texts in parts:
             rows = texts.to_pylist()
             if kind in ("csv", "tsv"):
                 writer.writerows(zip(rows, labels(len(rows)), strict=True))
@@ -117,7 +127,6 @@ def generated(folder: Path, kind: str, megabytes: int) -> Path:
                 )
             else:
                 stream.writelines(text + "\n" for text in rows)
-    return file
 
 
 def labels(count: int) -> list[str]:
