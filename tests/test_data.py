@@ -1,7 +1,6 @@
 """What the core asks of a data set, how it cuts missing splits, and the fingerprint."""
 
 import gzip
-import hashlib
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import numpy as np
 import pegboard
 import pyarrow as pa
 import pytest
+from blake3 import blake3
 from pegboard.console import Console
 from pegboard.contracts.dataset import DatasetOptions
 from pegboard.errors import ComponentError, DataError
@@ -275,10 +275,10 @@ class TestFingerprint:
         return {name: LabelledSplit(Texts.of(texts), np.array(labels, np.int64))}
 
     def test_is_a_hash_of_the_content(self):
-        lengths = hashlib.sha256(np.array([1, 2], np.int64).tobytes()).hexdigest()
-        texts = hashlib.sha256(f"2 {lengths} {hashlib.sha256('aé'.encode()).hexdigest()}".encode()).hexdigest()
-        expected = hashlib.sha256(f'["x", "y"]\ntrain 2 {texts}\n'.encode() + np.array([0, 1], np.int64).tobytes())
-        assert _fingerprint(self.parts(("a", "é")), ["x", "y"]) == f"sha256:{expected.hexdigest()}"
+        lengths = blake3(np.array([1, 2], np.int64).tobytes()).hexdigest()
+        texts = blake3(f"2 {lengths} {blake3('aé'.encode()).hexdigest()}".encode()).hexdigest()
+        expected = blake3(f'["x", "y"]\ntrain 2 {texts}\n'.encode() + np.array([0, 1], np.int64).tobytes())
+        assert _fingerprint(self.parts(("a", "é")), ["x", "y"]) == f"blake3:{expected.hexdigest()}"
 
     @pytest.mark.parametrize(
         ("change", "names"),

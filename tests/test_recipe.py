@@ -387,7 +387,7 @@ class TestRoundTrip:
     def test_the_identity_holds_whatever_changes_a_result(self, resolved):
         recipe = resolved()
         others = [resolved(s) for s in ("seed=1", "encoder.size=3", "task.dropout=0", "dataset.rows=91")]
-        others.append(recipe.with_data("sha256:1"))
+        others.append(recipe.with_data("blake3:1"))
         assert len({r.identity() for r in (recipe, *others)}) == len(others) + 1
         assert resolved().identity() == recipe.identity()
         assert resolved("encoder.size=16").identity() == recipe.identity()
@@ -415,14 +415,14 @@ class TestResolvedTable:
     @pytest.fixture
     def file(self, resolved, tmp_path):
         file = tmp_path / "resolved.toml"
-        file.write_text(resolved().with_data("sha256:before").to_toml())
+        file.write_text(resolved().with_data("blake3:before").to_toml())
         return file
 
     def read(self, board, document, file, *settings, **more):
         return resolve(document(file, *settings, **more), board)
 
     def test_the_same_versions_pass_in_silence(self, board, document, file, recwarn):
-        self.read(board, document, file).with_data("sha256:before")
+        self.read(board, document, file).with_data("blake3:before")
         assert not recwarn
 
     @pytest.mark.parametrize("key", ["pegboard", *KINDS])
@@ -439,12 +439,12 @@ class TestResolvedTable:
 
     def test_other_data_are_a_warning_where_they_are_loaded(self, board, document, file):
         recipe = self.read(board, document, file)
-        with pytest.warns(PegboardWarning, match=r"not those of the resolved recipe \(sha256:before there, sha256:now"):
-            assert recipe.with_data("sha256:now").data_fingerprint == "sha256:now"
+        with pytest.warns(PegboardWarning, match=r"not those of the resolved recipe \(blake3:before there, blake3:now"):
+            assert recipe.with_data("blake3:now").data_fingerprint == "blake3:now"
 
     @pytest.mark.parametrize("settings", [["dataset.rows=91"], ["seed=3"]])
     def test_data_that_were_changed_on_purpose_are_not(self, board, document, file, settings, recwarn):
-        self.read(board, document, file, *settings).with_data("sha256:now")
+        self.read(board, document, file, *settings).with_data("blake3:now")
         assert not recwarn
 
     def test_a_component_that_was_changed_on_purpose_is_not(self, site, component, toy, document, file, recwarn):
@@ -458,10 +458,10 @@ class TestResolvedTable:
         first, second = tmp_path / "first", tmp_path / "second"
         assert cli(*toy_training, "--out", first).code == 0
         text = (first / "recipe.toml").read_text()
-        (tmp_path / "mine.toml").write_text(text.replace("sha256:", "sha256:0"))
+        (tmp_path / "mine.toml").write_text(text.replace("blake3:", "blake3:0"))
         done = cli("train", "--quiet", tmp_path / "mine.toml", "--out", second)
         assert done.code == 0
-        assert done.err.startswith("warning: the data are not those of the resolved recipe (sha256:0")
+        assert done.err.startswith("warning: the data are not those of the resolved recipe (blake3:0")
         again = cli("train", "--quiet", first / "recipe.toml", "--out", tmp_path / "third")
         assert (again.code, again.err) == (0, "")
         assert (tmp_path / "third" / "recipe.toml").read_text() == text

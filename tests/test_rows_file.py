@@ -16,8 +16,8 @@ def batches(*texts, of_type=None):
     ]
 
 
-def written(folder, rows):
-    return write_rows(folder / "train.arrow", *rows)
+def written(folder, rows, **options):
+    return write_rows(folder / "train.arrow", *rows, **options)
 
 
 @pytest.fixture
@@ -25,8 +25,11 @@ def entry(tmp_path, monkeypatch):
     """Writes rows into an entry of the cache, and gives their file."""
     monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
 
-    def make(rows):
-        return Cache.open().folder("data", {}, "some rows", lambda folder: written(folder, rows)) / "train.arrow"
+    def make(rows, **options):
+        def build(folder):
+            return written(folder, rows, **options)
+
+        return Cache.open().folder("data", options, "some rows", build) / "train.arrow"
 
     return make
 
@@ -61,6 +64,12 @@ def test_of_texts_that_are_not_sound_nothing_is_said(entry, bad):
     file = entry(batches(TEXTS, bad, TEXTS))
     assert fingerprint_beside(file) is None
     assert sum(len(chunk) for chunk in Texts.of_file(file, "text", 9).chunks()) == 9
+
+
+def test_texts_that_were_checked_are_hashed_as_they_are(entry):
+    file = entry(batches(TEXTS, [""]), checked=True)
+    assert fingerprint_beside(file) == Texts.of([*TEXTS, ""]).fingerprint()
+    assert fingerprint_beside(entry(batches(TEXTS, [""]), checked=False)) is None
 
 
 def test_only_an_entry_of_the_cache_is_believed(tmp_path):

@@ -72,7 +72,7 @@ class TestLayout:
         recipe = read_toml(trained / "recipe.toml")
         assert recipe["seed"] == 42
         assert recipe["trainer"] == {"name": "loop", "epochs": 2}
-        assert recipe["resolved"]["data"].startswith("sha256:")
+        assert recipe["resolved"]["data"].startswith("blake3:")
         assert recipe["resolved"]["pegboard"] == pegboard.__version__
         assert all(recipe["resolved"][kind].startswith("toy_plugin.py==") for kind in ("dataset", "encoder"))
 
@@ -173,7 +173,7 @@ class TestAgain:
         data.write_text(json.dumps(change(content)))
         done = cli(*arguments, "--out", out)
         assert done.code == 2
-        assert "the data have changed since this run was started (sha256:" in done.err
+        assert "the data have changed since this run was started (blake3:" in done.err
         assert files_of(out) == before
 
     def test_killed_before_the_metrics(self, cli, toy_training, run_copy, trained):

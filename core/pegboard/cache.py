@@ -25,10 +25,10 @@ from pegboard.files import cannot_write, remove
 from pegboard.hashing import hash_of_file
 from pegboard.plugins.code import code_version
 
-__all__ = ["Cache", "Entry", "cache_folder", "checksum", "content_key", "without_cache"]
+__all__ = ["Cache", "Entry", "cache_folder", "content_key", "without_cache"]
 
 _ENTRY = "entry.json"
-_FORMAT = 3
+_FORMAT = 4
 _PARTIAL = ".partial"
 _LOCKS = ".locks"
 
@@ -239,13 +239,6 @@ def without_cache() -> Callable[[], None]:
     return lambda: _with_cache_again(os.getpid())
 
 
-def checksum(file: Path) -> str:
-    """A hash of a file's bytes (XXH3, 128 bits), which tells damage; it is not made to withstand an attacker."""
-    import xxhash
-
-    return hash_of_file(file, xxhash.xxh3_128)
-
-
 def content_key(file: Path) -> dict[str, Any] | None:
     """What stands for the bytes of a file in the key of another entry.
 
@@ -273,7 +266,7 @@ def _build(place: Path, key: Mapping[str, Any], description: str, build: Callabl
         _remove(beside)
         beside.mkdir(parents=True)
         build(beside)
-        files = {name: [(beside / name).stat().st_size, checksum(beside / name)] for name in _names(beside)}
+        files = {name: [(beside / name).stat().st_size, hash_of_file(beside / name)] for name in _names(beside)}
         (beside / _ENTRY).write_text(_written({"description": description, "files": files, "key": key}), "utf-8")
         if place.exists():
             place.replace(old)
@@ -299,7 +292,7 @@ def _damage(place: Path, key: Mapping[str, Any]) -> str | None:
         for name, (size, digest) in files.items():
             if (place / name).stat().st_size != size:
                 return f"{name} has another size"
-            if checksum(place / name) != digest:
+            if hash_of_file(place / name) != digest:
                 return f"{name} has other bytes"
     except FileNotFoundError:
         return f"{_ENTRY} is missing" if place.exists() else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+from blake3 import blake3
 
 from pegboard.threads import usable_cores
 
@@ -17,38 +17,33 @@ _READ_BYTES = 2**18
 """What is read at once is hashed while the processor's cache still holds it."""
 
 
-def hash_of_file(file: Path, new: Callable[[], Any]) -> str:
-    """A hash of the hashes of a file's parts of 16 MiB.
+def hash_of_file(file: Path) -> str:
+    """A BLAKE3 of the BLAKE3s of a file's parts of 16 MiB, in hexadecimal digits.
 
-    Args:
-        file: the file.
-        new: makes a hash without content, as `hashlib.sha256` does.
-
-    Returns:
-        Hexadecimal digits.
+    It takes a quarter of the time of a SHA-256, and two files that have the same are as hard to make.
 
     Raises:
         OSError: the file can't be read.
 
     Example:
-        >>> import hashlib, tempfile
+        >>> import tempfile
         >>> with tempfile.NamedTemporaryFile() as file:
-        ...     len(hash_of_file(Path(file.name), hashlib.sha256))
+        ...     len(hash_of_file(Path(file.name)))
         64
     """
     parts = range(0, max(file.stat().st_size, 1), _PART_BYTES)
-    whole = new()
+    whole = blake3()
     if len(parts) == 1:
-        whole.update(_hash_of_part(file, new, 0))
+        whole.update(_hash_of_part(file, 0))
     else:
         with ThreadPoolExecutor(usable_cores()) as workers:
-            for digest in workers.map(partial(_hash_of_part, file, new), parts):
+            for digest in workers.map(partial(_hash_of_part, file), parts):
                 whole.update(digest)
-    return str(whole.hexdigest())
+    return whole.hexdigest()
 
 
-def _hash_of_part(file: Path, new: Callable[[], Any], start: int) -> bytes:
-    part = new()
+def _hash_of_part(file: Path, start: int) -> bytes:
+    part = blake3()
     with file.open("rb", buffering=0) as stream:
         stream.seek(start)
         buffer = memoryview(bytearray(_READ_BYTES))
@@ -56,5 +51,4 @@ def _hash_of_part(file: Path, new: Callable[[], Any], start: int) -> bytes:
         while left and (count := stream.readinto(buffer[:left])):
             part.update(buffer[:count])
             left -= count
-    digest: bytes = part.digest()
-    return digest
+    return part.digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from blake3 import blake3
 
 from pegboard.cache import Cache, content_key
 from pegboard.console import Console, silent
@@ -298,17 +298,17 @@ def _some(texts: Texts, rows: npt.NDArray[np.int64], console: Console) -> Texts:
     """Some of the texts; those of a file of the cache are hashed once."""
     chosen = texts.take(rows)
     if texts.file is not None and content_key(texts.file) is not None:
-        key = {"of": texts.fingerprint(), "rows": hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()}
+        key = {"of": texts.fingerprint(), "rows": blake3(rows.tobytes()).hexdigest()}
         chosen = texts.take(rows, fingerprint=_remembered(key, len(rows), chosen.fingerprint, console))
     return chosen
 
 
 def _fingerprint(splits: Mapping[str, LabelledSplit], names: Sequence[str]) -> str:
     """A hash of texts, labels, their order and the labels' names; nothing else, so a copied file keeps it."""
-    digest = hashlib.sha256(json.dumps(names).encode())
+    digest = blake3(json.dumps(names).encode())
     for name, split in splits.items():
         digest.update(f"\n{name} {len(split)} {split.texts.fingerprint()}\n".encode())
         for start in range(0, len(split), _ROWS_AT_ONCE):
             labels = split.labels[start : start + _ROWS_AT_ONCE]
-            digest.update(np.ascontiguousarray(labels, np.bool_ if labels.ndim == 2 else np.int64).data)
-    return f"sha256:{digest.hexdigest()}"
+            digest.update(labels.astype(np.bool_ if labels.ndim == 2 else np.int64).tobytes())
+    return f"blake3:{digest.hexdigest()}"

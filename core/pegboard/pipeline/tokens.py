@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pegboard.cache import Cache, checksum
+from pegboard.cache import Cache
 from pegboard.console import Console, silent
 from pegboard.contracts.tokenizer import Tokenizer
 from pegboard.errors import DataError
+from pegboard.hashing import hash_of_file
 from pegboard.pipeline.blame import blaming
 from pegboard.pipeline.data import LabelledSplit
 from pegboard.pipeline.parallel import encode_in_processes, processes_for
@@ -145,7 +146,7 @@ def encode_to_files(
         saved = Path(temporary)
         with blaming(choice.component, doing="to save"):
             tokenizer.save(saved)
-        files = {file.name: checksum(file) for file in sorted(saved.rglob("*")) if file.is_file()}
+        files = {file.name: hash_of_file(file) for file in sorted(saved.rglob("*")) if file.is_file()}
         code = registry.factory_of(choice.component)
         for texts in splits:
             key = {**_identity(choice), "files": files, "texts": texts.fingerprint()}

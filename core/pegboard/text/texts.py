@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from blake3 import blake3
 
 from pegboard.errors import DataError
 from pegboard.text.ahead import read_ahead
@@ -155,7 +155,7 @@ class Texts:
         return 0 if self.file is None or not self._count else self.file.stat().st_size * len(self) // self._count
 
     def fingerprint(self) -> str:
-        """A SHA-256 of the texts and their order, however they are stored."""
+        """A hash of the texts and their order, however they are stored."""
         if not self._fingerprint:
             texts = TextsHash()
             for chunk in read_ahead(self._chosen()):
@@ -176,7 +176,7 @@ class Texts:
 
 
 class TextsHash:
-    """A SHA-256 of texts and their order, which does not depend on how they are stored.
+    """A hash of texts and their order (BLAKE3), which does not depend on how they are stored.
 
     Example:
         >>> texts = TextsHash()
@@ -187,7 +187,7 @@ class TextsHash:
 
     def __init__(self) -> None:
         self._count = 0
-        self._lengths, self._content = hashlib.sha256(), hashlib.sha256()
+        self._lengths, self._content = blake3(), blake3()
 
     def update(self, texts: pa.Array) -> None:
         """Take more texts, Arrow `string` or `large_string` without nulls."""
@@ -195,13 +195,13 @@ class TextsHash:
             return
         offsets, data = _offsets_and_bytes(texts)
         self._count += len(texts)
-        self._lengths.update(np.diff(offsets).astype(np.int64, copy=False).data)
+        self._lengths.update(np.diff(offsets).astype(np.int64, copy=False).tobytes())
         self._content.update(data[offsets[0] : offsets[-1]].data)
 
     def hexdigest(self) -> str:
         """The hash of all texts so far."""
         both = f"{self._count} {self._lengths.hexdigest()} {self._content.hexdigest()}"
-        return hashlib.sha256(both.encode()).hexdigest()
+        return blake3(both.encode()).hexdigest()
 
 
 def check_texts(texts: pa.Array, name: str = "", first: int = 0) -> None:

@@ -104,8 +104,10 @@ class FilesDataset:
             in_lists: dict[str, bool] = {}
             for split, source in sources.items():
                 rows = batches(source, self.options)
-                written = write_split(folder, split, rows, labelled=self.options.labelled)
-                count, numbers[split], in_lists[split] = written
+                empty_texts = self.options.empty_texts == "keep"
+                count, numbers[split], in_lists[split] = write_split(
+                    folder, split, rows, labelled=self.options.labelled, empty_texts=empty_texts
+                )
                 if not count:
                     raise _no_rows(source)
                 contents[split].check_unchanged()

@@ -23,7 +23,7 @@ _NAMES = "labels.json"
 
 
 def write_split(
-    folder: Path, split: str, batches: Iterable[Batch], *, labelled: bool
+    folder: Path, split: str, batches: Iterable[Batch], *, labelled: bool, empty_texts: bool
 ) -> tuple[int, LabelNumbers, bool]:
     """Write a split's rows, the labels by numbers in the order in which they occur.
 
@@ -32,6 +32,7 @@ def write_split(
         split: its name.
         batches: its rows.
         labelled: whether they have labels.
+        empty_texts: whether texts may be empty.
 
     Returns:
         How many rows there are, the labels' numbers, and whether rows have lists of labels.
@@ -51,7 +52,8 @@ def write_split(
             labels = pa.array(own, pa.int64()) if batch.sizes is None else label_lists(own, batch.sizes)
             yield pa.record_batch([batch.texts, labels][: 1 + labelled], schema=schema)
 
-    return write_rows(_file(folder, split), schema, rows()), numbers, in_lists
+    count = write_rows(_file(folder, split), schema, rows(), checked=not empty_texts)
+    return count, numbers, in_lists
 
 
 def renumber(folder: Path, split: str, new: npt.NDArray[np.int64]) -> None:
@@ -143,7 +145,7 @@ class Contents:
         for file in files:
             name = file.relative_to(base).as_posix() if base is not None else ""
             try:
-                digest.update(f"{name!r} {hash_of_file(file, hashlib.sha256)}\n".encode())
+                digest.update(f"{name!r} {hash_of_file(file)}\n".encode())
             except OSError as error:
                 raise _not_read(file, error) from None
         self.digest = digest.hexdigest()
