@@ -1,5 +1,6 @@
 """The cache: found again by all that the content depends on, never damaged, never stale, never in the way."""
 
+import hashlib
 import json
 import os
 import random
@@ -61,6 +62,33 @@ def files(root):
 
 def content(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in files(folder) if file.name != "entry.json"}
+
+
+def test_who_builds_an_entry_may_need_one_of_another_kind(cache, monkeypatch):
+    """In a thread, too, and also where all digests begin alike, by which locks are named."""
+
+    real = hashlib.sha256
+
+    class Alike:
+        def __init__(self, content):
+            self.digest = "0" * 8 + real(content).hexdigest()[8:]
+
+        def hexdigest(self):
+            return self.digest
+
+    def build(folder):
+        other = []
+        within = threading.Thread(
+            target=lambda: other.append(cache.folder("code", {"of": "that"}, "an entry", Build())), daemon=True
+        )
+        within.start()
+        within.join(20)
+        (folder / "names.txt").write_text(f"{len(files(other[0]))}")
+
+    monkeypatch.setattr(module.hashlib, "sha256", Alike)
+    folder = cache.folder("data", {"of": "this"}, "an entry", build)
+    assert folder.name.startswith("00000000")
+    assert (folder / "names.txt").read_text() == "3"
 
 
 def test_an_entry_is_built_once(cache, console):

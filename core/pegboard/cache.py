@@ -128,13 +128,13 @@ class Cache:
         place = self.root / kind / digest
         if _damage(place, wanted) is None:
             return _opened(place)
-        with self._locked(digest):
+        with self._locked(place):
             damage = _damage(place, wanted)  # another process may have built it while this one waited
             if damage is None:
                 return _opened(place)
             if damage:
                 self._console.warn(f"the cache entry {place} is damaged ({damage}); it is built again")
-            self._remove_orphans(own=digest)
+            self._remove_orphans(place)
             _build(place, wanted, description, build)
             _checked.add(place)
         return place
@@ -170,7 +170,7 @@ class Cache:
         for place in [path for path in self.root.glob("*/*") if path.is_dir()]:
             if kind not in (None, place.parent.name) or place.parent.name == _LOCKS:
                 continue
-            with self._locked(place.name.strip(".").removesuffix(_PARTIAL), wait=False) as free:
+            with self._locked(place, wait=False) as free:
                 if free:
                     size = _size(place)
                     remove(place)
@@ -178,15 +178,15 @@ class Cache:
         return removed, freed
 
     @contextmanager
-    def _locked(self, digest: str, *, wait: bool = True) -> Iterator[bool]:
-        """Whether this process alone works on the entry. The system frees the lock of a process that was killed.
+    def _locked(self, place: Path, *, wait: bool = True) -> Iterator[bool]:
+        """Whether this process alone works on the entry at a place. The system frees the lock of one that was killed.
 
-        The locks are few and stay, since one that is unlinked could be held twice.
+        Who builds an entry may need another one, of another kind.
         """
         from filelock import FileLock, Timeout
 
         folder = self.root / _LOCKS
-        lock = FileLock(folder / digest[:2])
+        lock = FileLock(folder / _lock_of(place))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -204,13 +204,12 @@ class Cache:
         finally:
             lock.release()
 
-    def _remove_orphans(self, own: str) -> None:
+    def _remove_orphans(self, own: Path) -> None:
         for partial in self.root.glob(f"*/.*{_PARTIAL}"):
-            digest = partial.name.strip(".").removesuffix(_PARTIAL)
-            if digest[:2] == own[:2]:
+            if _lock_of(partial) == _lock_of(own):
                 _remove(partial)
                 continue
-            with self._locked(digest, wait=False) as free:
+            with self._locked(partial, wait=False) as free:
                 if free:
                     _remove(partial)
 
@@ -256,6 +255,11 @@ def content_key(file: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return {"entry": file.parent.name, "file": file.name, "size": size, "checksum": digest}
+
+
+def _lock_of(place: Path) -> str:
+    """The name of the lock for an entry, or for what is left of one; the locks stay, so there must not be many."""
+    return f"{place.parent.name}-{place.name.strip('.')[:3]}"
 
 
 def _build(place: Path, key: Mapping[str, Any], description: str, build: Callable[[Path], None]) -> None:
