@@ -1,5 +1,7 @@
 """The hash of a file, which is read in parts."""
 
+from pathlib import Path
+
 import pegboard.hashing
 import pytest
 from blake3 import blake3
@@ -38,6 +40,15 @@ def test_no_other_file_has_it(hashed, at):
     changed = CONTENT[:at] + bytes([CONTENT[at] ^ 1]) + CONTENT[at + 1 :]
     swapped = CONTENT[PART : 2 * PART] + CONTENT[:PART] + CONTENT[2 * PART :]
     assert len({hashed(content) for content in (CONTENT, changed, swapped, CONTENT[:at], CONTENT + b"\0")}) == 5
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="no such file system")
+def test_a_file_that_does_not_say_its_size_is_read_to_its_end():
+    file = Path("/proc/version")
+    assert file.stat().st_size == 0
+    content = file.read_bytes()
+    assert len(content) > READ
+    assert hash_of_file(file) == blake3(blake3(content).digest()).hexdigest()
 
 
 def test_a_file_that_is_not_there_can_not_be_read(tmp_path):

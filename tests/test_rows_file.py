@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 from pegboard import Cache, write_rows
+from pegboard.text import rows_file
 from pegboard.text.rows_file import fingerprint_beside
 from pegboard.text.texts import Texts
 
@@ -74,7 +75,7 @@ def test_texts_that_were_checked_are_hashed_as_they_are(entry):
 
 def test_only_an_entry_of_the_cache_is_believed(tmp_path):
     written(tmp_path, batches(TEXTS))
-    assert (tmp_path / "train.fingerprint").exists()
+    assert (tmp_path / "train.arrow.fingerprint").exists()
     assert fingerprint_beside(tmp_path / "train.arrow") is None
 
 
@@ -82,6 +83,39 @@ def test_a_file_without_a_hash_has_none(entry, tmp_path, monkeypatch):
     monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
     folder = Cache.open().folder("data", {}, "a file", lambda folder: (folder / "train.arrow").write_bytes(b""))
     assert fingerprint_beside(folder / "train.arrow") is None
+
+
+def test_files_of_like_names_have_hashes_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("PEGBOARD_CACHE", str(tmp_path))
+    splits = {"rows.train": TEXTS, "rows.test": TEXTS[:2]}
+
+    def build(folder):
+        for name, texts in splits.items():
+            write_rows(folder / name, *batches(texts))
+
+    folder = Cache.open().folder("data", {}, "two splits", build)
+    for name, texts in splits.items():
+        assert fingerprint_beside(folder / name) == Texts.of(texts).fingerprint()
+
+
+def test_the_hash_of_what_was_there_before_goes(entry, tmp_path):
+    written(tmp_path, batches(TEXTS))
+    written(tmp_path, batches([""]))
+    assert not (tmp_path / "train.arrow.fingerprint").exists()
+
+
+def test_the_hash_of_another_version_is_not_taken(entry, monkeypatch):
+    file = entry(batches(TEXTS))
+    monkeypatch.setattr(rows_file, "code_version", lambda code: {"pegboard": "another"})
+    assert fingerprint_beside(file) is None
+
+
+@pytest.mark.parametrize("of_type", [pa.dictionary(pa.int32(), pa.string()), pa.string_view()], ids=str)
+def test_the_hash_does_not_depend_on_the_type(entry, of_type):
+    texts = [*TEXTS, "a text that is longer than a view has room for", *TEXTS]
+    for checked in (False, True):
+        file = entry(batches(texts, of_type=of_type), checked=checked)
+        assert fingerprint_beside(file) == Texts.of(texts).fingerprint()
 
 
 def test_an_error_of_who_makes_the_rows_is_raised(tmp_path):
@@ -93,4 +127,4 @@ def test_an_error_of_who_makes_the_rows_is_raised(tmp_path):
 
     with pytest.raises(LookupError, match="no more"):
         write_rows(tmp_path / "train.arrow", schema, failing())
-    assert not (tmp_path / "train.fingerprint").exists()
+    assert not (tmp_path / "train.arrow.fingerprint").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -31,23 +32,25 @@ def hash_of_file(file: Path) -> str:
         ...     len(hash_of_file(Path(file.name)))
         64
     """
-    parts = range(0, max(file.stat().st_size, 1), _PART_BYTES)
+    size = file.stat().st_size
+    parts = range(0, max(size, 1), _PART_BYTES)
     whole = blake3()
     if len(parts) == 1:
-        whole.update(_hash_of_part(file, 0))
+        whole.update(_hash_of_part(file, size, 0))
     else:
         with ThreadPoolExecutor(usable_cores()) as workers:
-            for digest in workers.map(partial(_hash_of_part, file), parts):
+            for digest in workers.map(partial(_hash_of_part, file, size), parts):
                 whole.update(digest)
     return whole.hexdigest()
 
 
-def _hash_of_part(file: Path, start: int) -> bytes:
+def _hash_of_part(file: Path, size: int, start: int) -> bytes:
+    """The hash of a part; the last one goes on to where the file ends, which may be more than its size says."""
     part = blake3()
     with file.open("rb", buffering=0) as stream:
         stream.seek(start)
         buffer = memoryview(bytearray(_READ_BYTES))
-        left = _PART_BYTES
+        left = _PART_BYTES if start + _PART_BYTES < size else sys.maxsize
         while left and (count := stream.readinto(buffer[:left])):
             part.update(buffer[:count])
             left -= count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from pegboard.cache import content_key
 from pegboard.errors import DataError
+from pegboard.plugins.code import code_version
 from pegboard.text.ahead import read_ahead
 from pegboard.text.texts import TextsHash, check_texts
 
@@ -40,21 +42,27 @@ def write_rows(file: Path, schema: pa.Schema, rows: Iterable[pa.RecordBatch], *,
     """
     count = 0
     texts = _SoundTexts(checked)
+    beside = _fingerprint_file(file)
+    beside.unlink(missing_ok=True)
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
         for batch in read_ahead(texts.of(rows)):
             stream.write_batch(batch)
             count += len(batch)
     if count and texts.sound:
-        _fingerprint_file(file).write_text(texts.hash.hexdigest(), "ascii")
+        beside.write_text(json.dumps({"fingerprint": texts.hash.hexdigest(), "code": code_version(TextsHash)}), "utf-8")
     return count
 
 
 def fingerprint_beside(file: Path) -> str | None:
-    """The hash of the texts in a file that `write_rows` wrote; `None` unless they and it are as they were written."""
+    """The hash of the texts in a file that `write_rows` wrote; `None` unless they and it are as they were written.
+
+    Another version may check texts otherwise, or have another hash of them.
+    """
     beside = _fingerprint_file(file)
     if content_key(file) is None or content_key(beside) is None:
         return None
-    return beside.read_text("ascii")
+    found = json.loads(beside.read_text("utf-8"))
+    return str(found["fingerprint"]) if found["code"] == code_version(TextsHash) else None
 
 
 class _SoundTexts:
@@ -68,13 +76,12 @@ class _SoundTexts:
         for batch in rows:
             if self.sound:
                 try:
-                    if not self._checked:
-                        check_texts(batch.column("text"))
-                    self.hash.update(batch.column("text"))
+                    texts = batch.column("text")
+                    self.hash.update(texts if self._checked else check_texts(texts))
                 except DataError:  # who uses the texts says what is wrong, if it is to them
                     self.sound = False
             yield batch
 
 
 def _fingerprint_file(file: Path) -> Path:
-    return file.with_suffix(".fingerprint")
+    return file.with_name(f"{file.name}.fingerprint")

@@ -190,9 +190,11 @@ class TextsHash:
         self._lengths, self._content = blake3(), blake3()
 
     def update(self, texts: pa.Array) -> None:
-        """Take more texts, Arrow `string` or `large_string` without nulls."""
+        """Take more texts, of any type of Arrow's that has texts, without nulls."""
         if not len(texts):
             return
+        if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+            texts = texts.cast(pa.large_string())
         offsets, data = _offsets_and_bytes(texts)
         self._count += len(texts)
         self._lengths.update(np.diff(offsets).astype(np.int64, copy=False).tobytes())
@@ -204,13 +206,16 @@ class TextsHash:
         return blake3(both.encode()).hexdigest()
 
 
-def check_texts(texts: pa.Array, name: str = "", first: int = 0) -> None:
+def check_texts(texts: pa.Array, name: str = "", first: int = 0) -> pa.LargeStringArray:
     """Refuse texts that are missing or empty, by row, and what is no Unicode text.
 
     Args:
         texts: some consecutive texts.
         name: the split that they are of.
         first: the number of the first one's row.
+
+    Returns:
+        The texts as `large_string`.
 
     Raises:
         DataError: such a text.
@@ -225,6 +230,7 @@ def check_texts(texts: pa.Array, name: str = "", first: int = 0) -> None:
     blank = first_blank(checked)
     if blank is not None:
         raise DataError("the text is empty", where=f"{name}, row {first + blank}", hint="remove the row or mend it")
+    return checked
 
 
 def first_blank(texts: pa.Array) -> int | None:
