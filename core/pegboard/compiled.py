@@ -6,10 +6,11 @@ nothing outside of itself. To load it takes llvmlite alone, some milliseconds, a
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -34,6 +35,8 @@ _POINTERS = {
     "f64": "float64",
     "bool": "uint8",
 }
+_MAY_IMPORT = {"__future__", "collections", "numpy", "typing"}
+"""Nothing that could change while the file of the loops, by which their machine code is found, stays the same."""
 
 _FILE = "kernels.o"
 
@@ -41,14 +44,15 @@ _FILE = "kernels.o"
 class CompiledLoops:
     """The loops of a module of Python, compiled; a subclass says which.
 
-    An argument is an integer or a contiguous array, of which the address is passed: nothing checks an index. A loop
-    raises no error and returns an integer. Other threads run meanwhile.
+    An argument is an integer or a contiguous array, of which the address is passed: nothing checks an index. Instead of
+    an array there may be an address. A loop raises no error and returns an integer. Other threads run meanwhile.
 
     Args:
         code: what `compile_loops` gave.
 
     Attributes:
-        source: the name of the module; functions there whose names begin with an underscore are parts of the loops.
+        source: the name of the module, which is one file and imports NumPy at most; functions there whose names begin
+            with an underscore are parts of the loops.
         signatures: by the name of each loop the types of its arguments, such as `i64 f64*`, with `*` for an array. The
             types are u8, u32, u64, i32, i64, f64 and bool; what is no array is an i64.
 
@@ -58,7 +62,7 @@ class CompiledLoops:
         ...     signatures: ClassVar = {"total": "i64* i64"}
         ...     total: Callable[..., int]
         >>> sums = Sums.load()  # doctest: +SKIP
-        >>> sums.total(np.arange(5), 5) if sums is not None else np.arange(5).sum()  # doctest: +SKIP
+        >>> sums.total(np.arange(5, dtype=np.int64), 5) if sums is not None else 10  # doctest: +SKIP
         10
     """
 
@@ -73,11 +77,13 @@ class CompiledLoops:
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         for name, signature in self.signatures.items():
-            kinds = [ctypes.c_void_p if kind.endswith("*") else ctypes.c_int64 for kind in signature.split()]
+            kinds = signature.split()
             address = self._engine.get_function_address(_symbol(name))
             if not address:
                 raise LookupError(f"the compiled code has no {name}")
-            setattr(self, name, partial(_call, ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(address)))
+            passed = [ctypes.c_void_p if kind.endswith("*") else ctypes.c_int64 for kind in kinds]
+            function = ctypes.CFUNCTYPE(ctypes.c_int64, *passed)(address)
+            setattr(self, name, partial(_call, function, [_dtype(kind) for kind in kinds]))
 
     @classmethod
     def load(cls) -> Self | None:
@@ -117,6 +123,7 @@ def _code_of(loops: type[CompiledLoops]) -> bytes:
         raise OSError("there is no lasting cache to keep the compiled code in")
 
     def build(folder: Path) -> None:
+        _refuse_imports(loops.source, _file_of(loops))
         file = folder / _FILE
         file.touch(0o600)
         file.write_bytes(compile_loops(import_module(loops.source), loops.signatures))
@@ -125,15 +132,19 @@ def _code_of(loops: type[CompiledLoops]) -> bytes:
     return _own_bytes(folder / _FILE)
 
 
+def _file_of(loops: type[CompiledLoops]) -> Path:
+    place = find_spec(loops.source)
+    if place is None or place.origin is None:
+        raise ImportError(f"there is no module {loops.source}")
+    return Path(place.origin)
+
+
 def _key(loops: type[CompiledLoops]) -> dict[str, str]:
     """All that the machine code depends on; versions of Numba go together with those of llvmlite."""
     import llvmlite
     import llvmlite.binding as llvm
 
-    place = find_spec(loops.source)
-    assert place is not None
-    assert place.origin is not None
-    source = Path(place.origin).read_bytes() + repr(dict(loops.signatures)).encode()
+    source = _file_of(loops).read_bytes() + repr(dict(loops.signatures)).encode() + Path(__file__).read_bytes()
     return {
         "source": hashlib.sha256(source).hexdigest(),
         "llvmlite": llvmlite.__version__,
@@ -193,6 +204,15 @@ def compile_loops(source: ModuleType, signatures: Mapping[str, str]) -> bytes:
     return code
 
 
+def _refuse_imports(module: str, file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = ["." * node.level + (node.module or "")]
+        if others := [name for name in names if name.split(".")[0] not in _MAY_IMPORT]:
+            raise ImportError(f"{module} imports {others[0]}: put all that its loops need into its own file")
+
+
 def _machine() -> Any:
     import llvmlite.binding as llvm
 
@@ -216,6 +236,24 @@ def _numba_signature(signature: str) -> str:
     return f"int64({', '.join(kinds)})"
 
 
-def _call(function: Any, *arguments: Any) -> int:
-    result: int = function(*(a.__array_interface__["data"][0] if isinstance(a, np.ndarray) else a for a in arguments))
+def _dtype(kind: str) -> np.dtype[Any] | None:
+    """Of what type an array must be; `None` where there is no array."""
+    return np.dtype(np.bool_ if kind == "bool*" else _POINTERS[kind[:-1]]) if kind.endswith("*") else None
+
+
+def _call(function: Any, dtypes: Sequence[np.dtype[Any] | None], *arguments: Any) -> int:
+    result: int = function(*map(_passed, dtypes, arguments))
     return result
+
+
+def _passed(dtype: np.dtype[Any] | None, argument: Any) -> Any:
+    """An integer, or the address of an array.
+
+    Raises:
+        TypeError: the array is of another type, or there are gaps in it.
+    """
+    if not isinstance(argument, np.ndarray):
+        return argument
+    if argument.dtype != dtype or not argument.flags.c_contiguous:
+        raise TypeError(f"a compiled loop was given an array of {argument.dtype}, and needs one of {dtype}, contiguous")
+    return argument.__array_interface__["data"][0]
