@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import threading
 import types
 from pathlib import Path
 
+import numpy as np
 import pegboard
 import pyarrow as pa
 import pytest
@@ -288,6 +290,53 @@ def test_the_units_that_came_first_are_remembered(kernels, monkeypatch):
         assert found.places.tolist() == list(range(40))
 
 
+@pytest.mark.parametrize("size", [2**24 - 2, 2**24 + 5])
+def test_a_unit_may_be_of_any_length(kernels, size):
+    """Also of one that has no room in a key."""
+
+    def sizes(units, *_):
+        return from_lists([[len(unit)] for unit in units.to_pylist()])
+
+    encoder = UnitEncoder(Cutter("after_space"), sizes, 10, long_texts="windows")
+    text = as_arrow(["a" * size + " b"])
+    assert [ids.to_pylist() for ids in encoder._encode_blocks(kernels, [text, text[:0]])] == [[[size + 1, 1]], []]
+
+
+def test_a_long_text_of_few_units_takes_little_room(kernels):
+    units = compiled_units.CompiledUnits(Cutter("after_space"), kernels)
+    found = units.find(as_arrow(["to be or not " * 200_000]))
+    assert len(found.new) == 4
+    assert units._bits == compiled_units._SLOT_BITS
+
+
+def test_units_of_one_text_may_fill_the_table_again_and_again(kernels, monkeypatch):
+    monkeypatch.setattr(compiled_units, "_SLOT_BITS", 1)
+    rows = ["a b " * 3, " ".join(str(i) * (1 + i % 20) for i in range(9_000)), "a b " + "9" * 30]
+    units = [
+        distinct.DistinctUnits(Cutter("after_space")),
+        compiled_units.CompiledUnits(Cutter("after_space"), kernels),
+    ]
+    one, other = (found.find(as_arrow(rows)) for found in units)
+    assert one.new.to_pylist() == other.new.to_pylist()
+    assert one.places.tolist() == other.places.tolist()
+
+
+def test_no_thread_is_left_after_an_error(kernels):
+    encoder = UnitEncoder(Cutter("after_space"), letters, 10)
+    blocks = (as_arrow([text]) for text in ["to be", "or not", "never"] * 20)
+    found = compiled_units.CompiledUnits.find
+
+    def fails_later(units, texts):
+        return found(units, texts) if texts[0].as_py() != "never" else 1 / 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled_units.CompiledUnits, "find", fails_later)
+        with pytest.raises(ZeroDivisionError) as raised:
+            list(encoder._encode_blocks(kernels, blocks))
+    assert not [thread for thread in threading.enumerate() if thread.name == "pegboard-read-ahead"]
+    assert raised.value.__traceback__ is not None
+
+
 def test_units_of_every_length_are_told_apart(kernels):
     rows = [letter * size + end for size in range(41) for letter in "ab" for end in ("", "c", "\0", "d ")]
     encoder = UnitEncoder(Cutter("after_space"), letters, 100)
@@ -375,6 +424,24 @@ class TestKeeping:
         monkeypatch.setattr(compiled, "find_spec", lambda name: None)
         assert Kernels.load() is None
         assert "pegboard[fast]" in Kernels.why_not()
+
+    @pytest.mark.parametrize(
+        "numbers", [np.arange(6, dtype=np.int32), np.arange(12)[::2], np.arange(6.0)], ids=["int32", "gaps", "float"]
+    )
+    def test_an_array_of_another_kind_is_refused(self, kernels, numbers):
+        slots = np.zeros(16, np.uint64)
+        with pytest.raises(TypeError, match=r"array of \w+, and needs one of uint64, contiguous"):
+            kernels.fill_slots(numbers, 3, slots, 60)
+
+    def test_loops_that_need_other_files_are_refused(self, monkeypatch, tmp_path):
+        """Or they would be found as they were before one of these was changed."""
+        pytest.importorskip("numba")
+        (tmp_path / "loops_of_mine.py").write_text("import numpy as np\nfrom widths import WIDTH\n")
+        (tmp_path / "widths.py").write_text("WIDTH = 8\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        mine = type("Mine", (compiled.CompiledLoops,), {"source": "loops_of_mine", "signatures": {}})
+        assert mine.load() is None
+        assert "loops_of_mine imports widths: put all" in mine.why_not()
 
     def test_what_fails_to_compile_is_done_without(self, monkeypatch):
         pytest.importorskip("numba")

@@ -14,7 +14,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
     """The same items; from the second on they are made in a thread, at most `depth` ahead of their use.
 
     An error that is raised where they are made is raised where they are used. A generator of items is closed when no

@@ -28,7 +28,10 @@ from pegboard.text.ragged import ends_kept, ragged
 from pegboard.text.segments import Cutter, offsets_of
 from pegboard.text.unit_ids import UnitIds
 
-__all__ = ["CompiledIds", "CompiledUnits", "can_be_compiled"]
+__all__ = ["LONGEST_TEXT", "CompiledIds", "CompiledUnits", "can_be_compiled"]
+
+LONGEST_TEXT = 2**24 - 1
+"""Bytes of the longest text whose units can be found: a key has 24 bits for a unit's length."""
 
 _SLOT_BITS = 16
 _LINE_BYTES = 64
@@ -82,18 +85,19 @@ class CompiledUnits(DistinctUnits):
         offsets = offsets_of(texts)
         size = int(offsets[-1] - offsets[0])
         used, known = (int(number) for number in self._state)
-        self._arena = grown(self._arena, used + size + 2 * len(texts))
+        longest = int(np.diff(offsets).max(initial=0))
+        self._arena = grown(self._arena, used + size + 2 * len(texts) + longest)
         rows, places = np.zeros(len(offsets), np.int64), np.empty(size, np.int32)
         if size > len(self._ends):  # kept for the next block: so much memory takes long to get
             self._ends, self._are_words = np.empty(size, np.int64), np.empty(size, np.bool_)
         ends, are_words = self._ends, self._are_words
-        room = _room(int(np.diff(offsets).max(initial=0)))
+        room = _room(longest)
         row = 0
         while True:
             row = self._go_on(texts, offsets, row, room, ends, are_words, known, places, rows)
             if row == len(texts):
                 break
-            self._enlarge(int(self._state[1] + offsets[row + 1] - offsets[row]))
+            self._new_slots(self._bits + 1)
         end, count = (int(number) for number in self._state)
         self.full = count > self.most_units or end > self.most_bytes
         borders = np.concatenate([np.zeros(1, np.int64), ends[: count - known] - used])
@@ -146,9 +150,6 @@ class CompiledUnits(DistinctUnits):
         self._frequent[:] = 0
         self._wide_slots[:] = 0
         self._fill_slots()
-
-    def _enlarge(self, count: int) -> None:
-        self._new_slots(max(self._bits + 1, (2 * count).bit_length()))
 
     def _new_slots(self, bits: int) -> None:
         known = int(self._state[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 from pegboard.text.ahead import read_ahead
 from pegboard.text.choosing import Loops
 from pegboard.text.compiled import Kernels
-from pegboard.text.compiled_units import CompiledIds, CompiledUnits, can_be_compiled
+from pegboard.text.compiled_units import LONGEST_TEXT, CompiledIds, CompiledUnits, can_be_compiled
 from pegboard.text.distinct import DistinctUnits, Found
 from pegboard.text.long_words import LongWords
 from pegboard.text.ragged import Ids, concatenate, ends_kept, truncate_and_wrap, values_and_offsets
@@ -87,21 +88,25 @@ class UnitEncoder(Loops):
         """The ids of blocks of texts; the next block is cut while this one is encoded."""
         idle = self._idle[kernels is not None]
         memory = idle.pop() if idle else _Memory(self._cutter, self._encode, kernels)
-        long_texts: _Memory | None = None
-        for block, found in read_ahead((block, self._find(memory, block)) for block in read_ahead(texts)):
+        long_texts: dict[Kernels | None, _Memory] = {}
+        for block, found in read_ahead(self._found(memory, texts)):
             if found is not None:
                 yield memory.ids(found, **self._wrapping)
                 continue
-            long_texts = long_texts or _Memory(self._cutter, self._encode, kernels)
-            yield self._with_long_texts(long_texts, block)
+            loops = kernels if _longest(block) <= LONGEST_TEXT else None
+            if loops not in long_texts:
+                long_texts[loops] = _Memory(self._cutter, self._encode, loops)
+            yield self._with_long_texts(long_texts[loops], block)
         idle[:] = [memory]  # not after an error: then it has numbers for units whose ids it does not have
 
-    def _find(self, memory: _Memory, block: pa.LargeStringArray) -> Found | None:
-        """The units of a block; `None` if it has a text so long that most of it will be cut off."""
-        longest = int(np.diff(offsets_of(block)).max(initial=0))
-        if self._cutter.where != "never" and longest > _LONG_BYTES:
-            return None
-        return memory.units.find(block)
+    def _found(
+        self, memory: _Memory, texts: Iterable[pa.LargeStringArray]
+    ) -> Iterator[tuple[pa.LargeStringArray, Found | None]]:
+        """Blocks with their units; `None` where a text is so long that most of it will be cut off."""
+        with closing(read_ahead(texts)) as ahead:
+            for block in ahead:
+                is_long = self._cutter.where != "never" and _longest(block) > _LONG_BYTES
+                yield block, None if is_long else memory.units.find(block)
 
     def _with_long_texts(self, memory: _Memory, block: pa.LargeStringArray) -> pa.LargeListArray:
         """Each long text by as many bytes of its ends as `max_length` leaves of it; the others as they are."""
@@ -161,6 +166,10 @@ class UnitEncoder(Loops):
         if self._long_words and len(text) > 4 * _LONG_BYTES:
             text = self._long_words.without_ends(text)
         return memory.ids_of_part(text)
+
+
+def _longest(block: pa.LargeStringArray) -> int:
+    return int(np.diff(offsets_of(block)).max(initial=0))
 
 
 class _Memory:

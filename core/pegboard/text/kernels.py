@@ -182,8 +182,11 @@ def _number_all(
     are_words: Pointer,
     known: int,
     places: Pointer,
-) -> None:
+) -> bool:
     """Put at their places the numbers of units that wait, from the `first` on.
+
+    Returns:
+        Whether all have one now; if half of the slots are in use, no further unit gets a number.
 
     Args:
         first: how many units of the block have their numbers.
@@ -227,7 +230,10 @@ def _number_all(
             place = 3 * np.int64(hashed & _FREQUENT_MASK)
             if frequent[place + 1] == _FREE:
                 frequent[place], frequent[place + 1], frequent[place + 2] = low, high, np.uint64(number)
+    room = 1 << (63 - shift)
     for miss in range(missed):
+        if state[1] == room:
+            return False
         k = np.int64(waiting[4 * miss + 3])
         low, high, is_word = waiting[4 * k], waiting[4 * k + 1], waiting[4 * k + 2] == 1
         if high >= LONG:
@@ -244,6 +250,7 @@ def _number_all(
             high = LONG | np.uint64(size) << _HALF_BITS | np.uint64(used)
         number = _number(low, high, is_word, slots, shift, keys, arena, state, ends, are_words, known)
         places[first + k] = np.int32(number)
+    return True
 
 
 def _wait(waiting: Pointer, k: int, low: Any, high: Any, is_word: bool) -> None:
@@ -466,7 +473,8 @@ def find(
         slots: wide ones; see above.
         shift: 64 less the bits of a slot's number.
         keys: uint64 [slots / 2, 2]; the units' keys by their numbers.
-        arena: uint8, with room for two bytes more of each text than it has.
+        arena: uint8; behind what is in use it has room for all texts, for two bytes more of each, and for the longest
+            once more.
         state: see above.
         ends: int64, gets where the bytes of each new unit end in the arena; one for each byte.
         are_words: bool, gets whether each new unit is a word; one for each byte.
@@ -475,14 +483,13 @@ def find(
         rows: int64 [texts + 1], gets where the units of each text begin; up to `row` it has them.
 
     Returns:
-        The text it stopped before, since half of the slots might not do; `texts` at the end.
+        The text before which there must be more slots; `texts` at the end.
     """
-    room, limit = (1 << (64 - shift)) // 2, offsets[texts]
+    limit, done = offsets[texts], row
     units = numbered = rows[row]
     while True:
-        text, end = offsets[row], offsets[min(row + 1, texts)]
-        if row == texts or units - numbered >= AT_ONCE or state[1] + units - numbered + end - text > room:
-            _number_all(
+        if row == texts or units - numbered >= AT_ONCE:
+            if not _number_all(
                 numbered,
                 units,
                 waiting,
@@ -498,10 +505,12 @@ def find(
                 are_words,
                 known,
                 places,
-            )
-            numbered = units
-            if row == texts or state[1] + end - text > room:
+            ):
+                return done
+            numbered, done = units, row
+            if row == texts:
                 return row
+        text, end = offsets[row], offsets[row + 1]
         more, k = -1, units - numbered
         if not has_words:
             more = _segments(data, text, end, limit, before_space, waiting, k)

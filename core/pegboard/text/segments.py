@@ -165,7 +165,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def blocks(texts: Iterable[str] | pa.Array | pa.ChunkedArray) -> Iterator[pa.LargeStringArray]:
-    """`texts` in consecutive blocks of about 1 MiB, which the processor's cache holds.
+    """`texts` in consecutive blocks of about 2 MiB, which the processor's cache holds.
 
     Raises:
         DataError: see `as_arrow`.

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pegboard import CompiledLoops
 
 from pegboard_data.cells import Cells, Layout
-from pegboard_data.spans import NEWLINE
+from pegboard_data.spans import NEWLINE, Bytes
 
 _MARGIN = 8
 
@@ -64,10 +65,14 @@ class CompiledFields:
         end, out_of_order = (int(number) for number in result)
         if not end:
             return None
-        texts, labels = (
-            pa.StringArray.from_buffers(rows, pa.py_buffer(own_ends), pa.py_buffer(own_values))
-            for own_ends, own_values in zip(ends, (values, values[room:]), strict=True)
-        )
+        texts = _strings(values, ends[0], rows)
+        labels = None if layout.label is None else _strings(values[room:], ends[1], rows)
         left = loops.count(block[end:], limit - end, NEWLINE)
         stopped = bool(out_of_order) or limit < len(data) - 1
-        return Cells(end, lines - left, texts, None if layout.label is None else labels, stopped)
+        return Cells(end, lines - left, texts, labels, stopped)
+
+
+def _strings(values: Bytes, ends: npt.NDArray[np.int32], count: int) -> pa.StringArray:
+    """Texts that lie one after another; none of the room behind them is kept as a part of the array."""
+    offsets = ends[: count + 1]
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(values[: offsets[-1]]))
